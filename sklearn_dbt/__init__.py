@@ -1,0 +1,1 @@
+"""Scikit-learn estimators for noisy multichannel series, on PyTorch cores."""
