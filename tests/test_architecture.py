@@ -111,7 +111,7 @@ def rooms_keep_their_doors_shut(module: str, source: str) -> list[str]:
 
 
 def middle_floor_knows_no_face(module: str, source: str) -> list[str]:
-    """The middle floor serves the faces and imports none of them; _compat imports nothing of ours."""
+    """The middle floor serves the faces and imports none; _compat imports nothing of ours."""
     if not on_middle_floor(module):
         return []
     return [
