@@ -59,12 +59,14 @@ class TableOutputMixin(TransformerMixin, auto_wrap_output_keys=None):
     carries panels between its steps.
     """
 
+    # The inherited one is wrapped already, which is what panels must not be; `transform` is ours.
+    fit_transform = TransformerMixin.fit_transform.__wrapped__
+
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
         cls._sklearn_auto_wrap_output_keys = {"transform"}
-        for name in ("transform", "fit_transform"):
-            if name in cls.__dict__:
-                setattr(cls, name, _wrap_tables(cls.__dict__[name]))
+        if "transform" in cls.__dict__:
+            cls.transform = _wrap_tables(cls.__dict__["transform"])
 
 
 def _wrap_tables(method):
