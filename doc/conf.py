@@ -1,0 +1,82 @@
+"""How Sphinx builds these pages; nothing is fetched for it, and the pages fetch nothing."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from sphinx_gallery.sorting import ExplicitOrder
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "sklearn_dbt"
+author = "The sklearn_dbt developers"
+project_copyright = f"2026, {author}"
+release = version = metadata.version("sklearn-dbt")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
+]
+exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
+templates_path = ["_templates"]
+default_role = "code"
+
+# --- API pages: one a public name, from its docstring --------------------------------------------
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's sections tell the types
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False  # autodoc lists them
+numpydoc_xref_param_type = False
+numpydoc_use_plots = False
+
+# --- gallery: every example runs while the pages are built ---------------------------------------
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sklearn_dbt",),
+    "reference_url": {"sklearn_dbt": None},
+    "within_subsection_order": ExplicitOrder(["plot_eeg_state.py", "*"]),
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "plot_gallery": "True",
+}
+
+# --- HTML ----------------------------------------------------------------------------------------
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_dbt"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_math_renderer = "mathml"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "navbar_align": "left",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"install": [], "changelog": [], "architecture": []}
+
+
+def is_ours(thing: object) -> bool:
+    """Whether a member of a class is written in this package."""
+    thing = getattr(thing, "fget", thing)
+    return (getattr(thing, "__module__", None) or "").startswith("sklearn_dbt")
+
+
+def skip_foreign_members(app, what, name, obj, skip, options):
+    """Leave out what a class inherits from scikit-learn or torch: their own pages tell it."""
+    if what == "class" and not skip and not is_ours(obj):
+        return True
+    return None
+
+
+def setup(app):
+    """Connect the above."""
+    app.connect("autodoc-skip-member", skip_foreign_members)
