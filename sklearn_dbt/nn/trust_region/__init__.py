@@ -1,0 +1,21 @@
+"""Trust-region control of dropout rates: models, steps, radius, controllers."""
+
+from ._controller import TrustRegionController
+from ._decay import DecayController
+from ._model import QuadraticModel, derivatives
+from ._protocol import RateLayer
+from ._radius import RadiusRule, reduction_ratio
+from ._step import cauchy_step, longest_fraction, stationarity
+
+__all__ = [
+    "DecayController",
+    "QuadraticModel",
+    "RadiusRule",
+    "RateLayer",
+    "TrustRegionController",
+    "cauchy_step",
+    "derivatives",
+    "longest_fraction",
+    "reduction_ratio",
+    "stationarity",
+]

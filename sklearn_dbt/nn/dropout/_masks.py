@@ -1,0 +1,169 @@
+"""Masks, hard and relaxed, and the generator that their uniforms come from."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["UniformSource", "concrete_mask", "hard_mask"]
+
+
+def hard_mask(p: Tensor, uniforms: Tensor) -> Tensor:
+    r"""Bernoulli mask :math:`m_k = [u_k \ge p_k]`: True is kept, with probability 1 - p.
+
+    Parameters
+    ----------
+    p : Tensor of shape (..., n_coefficients)
+        Rates. A tensor and not a number: compiled code would keep the first number for ever.
+    uniforms : Tensor of shape (..., n_coefficients)
+        Uniform on [0, 1) in float32; bfloat16 would drop 0.3 % where 0.1 % is asked for.
+
+    Returns
+    -------
+    Tensor of bool
+        The mask; rates of exactly 0 always keep.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn.dropout import hard_mask
+    >>> hard_mask(torch.tensor([0.0, 0.5, 0.5]), torch.tensor([0.0, 0.4, 0.5]))
+    tensor([ True, False,  True])
+    """
+    return uniforms >= p
+
+
+def concrete_mask(p: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
+    r"""Relaxed mask (binary concrete, Gumbel-softmax), smooth in the rates.
+
+    .. math:: \tilde m_k = \sigma\Bigl( \frac1\tau \bigl[ \log\tfrac{1 - p_k}{p_k}
+              + \log\tfrac{u_k}{1 - u_k} \bigr] \Bigr)
+
+    For :math:`\tau \to 0` it is the hard mask at the same uniforms.
+
+    Parameters
+    ----------
+    p : Tensor of shape (..., n_coefficients)
+        Rates in [0, 1); where one is 0 the mask is 1, with no gradient.
+    uniforms : Tensor of shape (..., n_coefficients)
+        Uniform on [0, 1).
+    temperature : float
+        :math:`\tau > 0`.
+
+    Returns
+    -------
+    Tensor
+        Mask in (0, 1].
+
+    References
+    ----------
+    .. [1] C. J. Maddison, A. Mnih and Y. W. Teh, "The Concrete Distribution: A Continuous
+       Relaxation of Discrete Random Variables", ICLR 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn.dropout import concrete_mask
+    >>> p, u = torch.tensor([0.0, 0.5, 0.5]), torch.tensor([0.2, 0.2, 0.8])
+    >>> concrete_mask(p, u, 1.0)
+    tensor([1.0000, 0.2000, 0.8000])
+    >>> concrete_mask(p, u, 0.1).round(decimals=3)
+    tensor([1., 0., 1.])
+    """
+    free = p > 0
+    # Masked before the logarithm: its gradient at 0 is infinite, and infinity times 0 is nan.
+    safe = torch.where(free, p, 0.5)
+    u = uniforms.to(p.dtype).clamp(torch.finfo(torch.float32).tiny, 1 - 2**-24)
+    logits = torch.log1p(-safe) - safe.log() + u.log() - torch.log1p(-u)
+    return torch.where(free, torch.sigmoid(logits / temperature), 1.0)
+
+
+_keys = itertools.count()
+_sources: weakref.WeakValueDictionary[int, UniformSource] = weakref.WeakValueDictionary()
+
+
+class UniformSource:
+    """A layer's own random generator, which pickles, copies, moves and compiles.
+
+    Compiled code cannot hold a `torch.Generator`; it calls an operator that finds the source by
+    its `key` instead. A copy goes on where the original was, with a key of its own.
+
+    Parameters
+    ----------
+    seed : int, torch.Generator or None
+        Seed, a generator to draw it from, or None for one from the operating system.
+    """
+
+    def __init__(self, seed: int | torch.Generator | None) -> None:
+        if seed is None:
+            seed = torch.Generator().seed()
+        elif isinstance(seed, torch.Generator):
+            seed = _draw_seed(seed)
+        elif isinstance(seed, bool) or not isinstance(seed, int):
+            raise TypeError(
+                f"seed must be an int, a torch.Generator or None, got {type(seed).__name__}."
+            )
+        self._generator = torch.Generator().manual_seed(seed)
+        self._register()
+
+    def _register(self) -> None:
+        self.key = next(_keys)
+        _sources[self.key] = self
+
+    def draw(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """Float32 uniforms on [0, 1)."""
+        if self._generator.device != device:
+            seed = _draw_seed(self._generator)
+            self._generator = torch.Generator(device).manual_seed(seed)
+        return torch.rand(shape, generator=self._generator, device=device, dtype=torch.float32)
+
+    def get_state(self) -> Tensor:
+        """State of the generator."""
+        return self._generator.get_state()
+
+    def set_state(self, state: Tensor) -> None:
+        """Set the state; it must come from a generator of the same kind of device."""
+        self._generator.set_state(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"device": str(self._generator.device), "state": self._generator.get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        device = torch.device(state["device"])
+        if device.type == "cuda" and not torch.cuda.is_available():
+            # Loaded where its device is missing: any stream will do, but the same one each time.
+            seed = int(state["state"].long().mul(torch.arange(1, len(state["state"]) + 1)).sum())
+            self._generator = torch.Generator().manual_seed(seed)
+        else:
+            self._generator = torch.Generator(device)
+            self._generator.set_state(state["state"])
+        self._register()
+
+
+def _draw_seed(generator: torch.Generator) -> int:
+    return int(
+        torch.randint(2**62, (), generator=generator, device=generator.device, dtype=torch.int64)
+    )
+
+
+@torch.library.custom_op(
+    "sklearn_dbt::uniform", mutates_args={"ticket"}, tags=(torch.Tag.nondeterministic_seeded,)
+)
+def compiled_uniform(ticket: Tensor, shape: Sequence[int], key: int) -> Tensor:
+    """Uniforms for compiled code.
+
+    `ticket` counts the draws. That it is changed tells the compiler that two calls differ, and
+    that none may be left out, moved or repeated.
+    """
+    ticket.add_(1)
+    return _sources[key].draw(shape, ticket.device)
+
+
+@compiled_uniform.register_fake
+def _(ticket: Tensor, shape: Sequence[int], key: int) -> Tensor:  # noqa: ARG001
+    return ticket.new_empty(shape, dtype=torch.float32)

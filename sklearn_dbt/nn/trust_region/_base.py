@@ -1,0 +1,207 @@
+"""What the controllers share: counting, observing, history and state."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._group import RateGroup, distance
+from ._protocol import RateLayer, check_layers
+from ._step import longest_fraction
+
+_COLUMNS = (
+    "step",
+    "radius",
+    "step_norm",
+    "rho",
+    "accepted",
+    "loss",
+    "objective",
+    "mean_rate",
+    "n_rates",
+)
+
+
+class RateController(ABC):
+    """Counts optimizer steps, lets the layers observe, and calls `_update` when it is due."""
+
+    def __init__(
+        self, layers: Sequence[RateLayer], *, update_every: int, warmup_steps: int
+    ) -> None:
+        self.layers = check_layers(layers)
+        self.update_every = check_integer("update_every", update_every, 1)
+        self.warmup_steps = check_integer("warmup_steps", warmup_steps, 0)
+        self.n_steps = 0
+        self._history: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        for layer in self.layers:
+            layer.capture(True)
+
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """Copy of the history: equally long lists, one entry an update."""
+        return {name: list(values) for name, values in self._history.items()}
+
+    @property
+    def n_updates(self) -> int:
+        """Number of updates so far."""
+        return len(self._history["step"])
+
+    def step(self, loss: Callable[[], Tensor]) -> bool:
+        """Observe the last batch and, when it is time, move the rates.
+
+        Call it once after every optimizer step.
+
+        Parameters
+        ----------
+        loss : callable
+            Takes nothing, returns the scalar training loss of the current batch in training
+            mode. It is called only when an update is due, a few times then.
+
+        Returns
+        -------
+        bool
+            Whether an update was made (accepted or not).
+
+        Raises
+        ------
+        RuntimeError
+            If no layer has seen an input in training mode since the last call.
+        """
+        inputs = [(layer, layer.take_captured()) for layer in self.layers]
+        active = [(layer, x) for layer, x in inputs if x is not None]
+        if not active:
+            raise RuntimeError(
+                f"{type(self).__name__}.step: no layer has seen an input in training mode since "
+                "the last call; call it after a training step."
+            )
+        for layer, x in active:
+            layer.observe(x)
+        self.n_steps += 1
+        late = self.n_steps - self.warmup_steps
+        due = late > 0 and late % self.update_every == 0
+        if due:
+            layers = [layer for layer, _ in active]
+            self._update(RateGroup(layers, [layer.make_probe(x) for layer, x in active]), loss)
+        return due
+
+    @abstractmethod
+    def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:
+        """Move the rates of the layers that were active and record it."""
+
+    def _record(self, **entry: Any) -> None:
+        for name in _COLUMNS:
+            self._history[name].append(entry[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a restart needs and the layers' own `state_dict` does not hold.
+
+        Returns
+        -------
+        dict
+            Counters, history and the state of the random generators, the layers' included.
+        """
+        return {
+            "n_steps": self.n_steps,
+            "history": self.history,
+            "rng_states": [layer.get_rng_state() for layer in self.layers],
+            **{name: copy.copy(getattr(self, name)) for name in self._state_names},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state; the layers' own state is loaded apart.
+
+        Parameters
+        ----------
+        state : dict
+            What `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If keys are missing or unknown, or the number of layers differs; nothing is changed.
+        """
+        expected = {"n_steps", "history", "rng_states", *self._state_names}
+        if set(state) != expected:
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: the state must have the keys "
+                f"{sorted(expected)}, got {sorted(state)}."
+            )
+        if len(state["rng_states"]) != len(self.layers):
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: the state is of "
+                f"{len(state['rng_states'])} layers, the controller has {len(self.layers)}."
+            )
+        self.n_steps = state["n_steps"]
+        self._history = {name: list(values) for name, values in state["history"].items()}
+        for layer, rng_state in zip(self.layers, state["rng_states"], strict=True):
+            layer.set_rng_state(rng_state)
+        for name in self._state_names:
+            setattr(self, name, copy.copy(state[name]))
+
+    _state_names: tuple[str, ...] = ()
+
+
+def refresh(
+    group: RateGroup, old: Sequence[Any], rates: Sequence[Tensor], budget: float
+) -> tuple[list[Any], float]:
+    """Snapshots as near to the candidates as a distance from the present rates allows.
+
+    They are tried at 1, 1/2, 1/4, ... of the way, and left where they are when 1/64 is too far.
+    Returns them and the fraction of the way.
+    """
+    new = [layer.candidate_snapshot() for layer in group.layers]
+    for k in range(7):
+        blended = [
+            layer.blend_snapshots(a, b, 0.5**k)
+            for layer, a, b in zip(group.layers, old, new, strict=True)
+        ]
+        if distance(group.rates(group.omega, blended), rates) <= budget:
+            return blended, 0.5**k
+    return list(old), 0.0
+
+
+def fitted_step(
+    group: RateGroup,
+    step: Tensor,
+    snapshots: Sequence[Any],
+    rates: Sequence[Tensor],
+    radius: float,
+) -> Tensor:
+    """The longest part of a step, rounded as it is stored, that stays within the radius."""
+    omega = group.omega
+
+    def fits(fraction: float) -> bool:
+        moved = group.rates(group.rounded(omega + fraction * step), snapshots)
+        return distance(moved, rates) <= radius
+
+    return group.rounded(omega + longest_fraction(fits) * step) - omega
+
+
+def adopt(group: RateGroup, snapshots: Sequence[Any]) -> None:
+    """Put snapshots in force."""
+    for layer, snapshot in zip(group.layers, snapshots, strict=True):
+        layer.adopt_snapshot(snapshot)
+
+
+def check_integer(name: str, value: int, minimum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, got {type(value).__name__}.")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}.")
+    return value
+
+
+def check_float(name: str, value: float, low: float, high: float, *, open_low: bool) -> float:
+    """Return a finite number of an interval, or say what is wrong with it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}.")
+    inside = (low < value if open_low else low <= value) and value <= high
+    if not inside or torch.tensor(float(value)).isinf():
+        bracket = "(" if open_low else "["
+        raise ValueError(f"{name} must be finite and in {bracket}{low}, {high}], got {value}.")
+    return float(value)

@@ -1,0 +1,205 @@
+"""The trust-region controller of dropout rates."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ._base import RateController, check_float, check_integer
+from ._group import RateGroup
+from ._objective import buffers_kept
+from ._protocol import RateLayer
+from ._radius import RadiusRule
+from ._update import Outcome, Update
+
+__all__ = ["TrustRegionController"]
+
+
+class TrustRegionController(RateController):
+    r"""Move dropout rates by trust-region steps on a relaxed training objective.
+
+    Every `update_every` optimizer steps it looks for parameters :math:`\omega` of the rates
+    :math:`p(\omega; \nu)` that lower
+
+    .. math:: J(\omega) = L(\omega; u)
+              + \lambda \sum_k w_k \, \mathrm E[p_k] \operatorname{var}(c_k)
+
+    where :math:`L` is the current batch's loss with *concrete* (relaxed) masks at fixed uniforms
+    :math:`u` and a fixed temperature: gradient, quadratic model and the ratio test all use this one
+    smooth function. The model :math:`q(s) = J + g^\top s + \frac12 s^\top H s` has a diagonal
+    :math:`H`; the step is its Cauchy point in the metric :math:`G = A^\top A + \varepsilon I`,
+    :math:`A = \partial p / \partial \omega`. The whole move, the refresh of the policies' frozen
+    statistics :math:`\nu` included, obeys *exactly*
+
+    .. math:: d(\pi_{t+1}, \pi_t) = \Bigl[ \frac1B \sum_{b, k}
+              \bigl( \pi_{t+1, bk} - \pi_{t, bk} \bigr)^2 \Bigr]^{1/2} \le \Delta_t
+
+    on the batch's coefficients, summed over all layers; the radius grows and shrinks with the
+    ratio of actual to predicted reduction, and a rejected move leaves every rate bitwise as it was.
+
+    Parameters
+    ----------
+    layers : sequence of RateLayer
+        Layers whose rates are moved together, for example every `TransformDropout` of a network.
+    penalty : float, default=0.1
+        :math:`\lambda \ge 0`. `TransformDropout` scales the weights :math:`w_k` so that the sum
+        is the fraction of variance that its rates drop.
+    radius : float, default=0.02
+        First radius, per square root of the number of rates: the root mean square change of a
+        rate in one update.
+    radius_min, radius_max : float, default=2e-3, 0.05
+        Bounds of the radius, in the same unit. The lower one holds for the start of an update.
+    eta1, eta2 : float, default=0.1, 0.75
+        A ratio below `eta1` rejects the step, one from `eta2` on enlarges the radius.
+    gamma1, gamma2 : float, default=0.5, 2.0
+        Factors that shrink and enlarge the radius.
+    update_every : int, default=10
+        Optimizer steps between two updates.
+    warmup_steps : int, default=10
+        Optimizer steps in which the rates stand still and statistics are gathered.
+    temperature : float, default=0.5
+        Temperature of the relaxed masks.
+    max_retries : int, default=2
+        How often a rejected step is tried again in the same update with a smaller radius.
+    exact_limit : int, default=16
+        Number of parameters up to which the curvature is exact; beyond, Hutchinson's estimate
+        with `n_probes` random vectors.
+    n_probes : int, default=8
+        See `exact_limit`.
+    damping : float, default=1e-6
+        :math:`\varepsilon` per rate.
+    stationary_tol : float, default=1e-6
+        Relative size of the projected gradient under which no step is made.
+    collapse_after : int, default=3
+        Number of consecutive updates ending at `radius_min` or below after which `collapsed` is
+        set and a warning given.
+    module : torch.nn.Module, default=None
+        The network that `loss` calls. If given, its buffers (running statistics of batch
+        normalisation) are as before after an update; else every evaluation of the loss moves them
+        as one more pass over the same batch does.
+    seed : int, default=0
+        Seed of the random vectors of `n_probes`.
+
+    Attributes
+    ----------
+    history : dict of lists
+        One entry an update: ``step`` (optimizer steps so far), ``radius`` (the one in force before
+        the decision that ended the update), ``step_norm`` (the distance moved, at most the radius;
+        0 when rejected), ``rho``, ``accepted``, ``loss`` and ``objective`` (:math:`L` and
+        :math:`J` before the move), ``mean_rate`` (after it), ``n_rates`` (divide radius and
+        step_norm by its square root to get them per rate).
+    radius : float
+        Radius with which the next update starts, per square root of the number of rates.
+    collapsed : bool
+        Early warning: the radius has stayed at its minimum.
+    n_steps, n_updates : int
+        Optimizer steps and updates so far.
+
+    Notes
+    -----
+    An update costs one pass forward and backward, one Hessian-vector product a parameter (two to
+    four a layer with the policies by name), and one pass forward for each try. Other random layers
+    in the network (`torch.nn.Dropout`) draw anew in each evaluation and blur the ratio. Weights'
+    ``grad`` is not touched, and the layers' generators are used once an update, for :math:`u`.
+
+    References
+    ----------
+    .. [1] A. R. Conn, N. I. M. Gould and P. L. Toint, "Trust-Region Methods", SIAM, 2000.
+    .. [2] C. J. Maddison, A. Mnih and Y. W. Teh, "The Concrete Distribution: A Continuous
+       Relaxation of Discrete Random Variables", ICLR 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn.dropout import TransformDropout
+    >>> from sklearn_dbt.nn.trust_region import TrustRegionController
+    >>> g = torch.Generator().manual_seed(0)
+    >>> x = torch.randn(32, 8, generator=g)
+    >>> layer = TransformDropout(8, p=0.5, seed=0)
+    >>> controller = TrustRegionController([layer], update_every=1, warmup_steps=0)
+    >>> loss = lambda: (layer(x) - x).square().mean()
+    >>> for _ in range(3):
+    ...     _ = loss()  # an optimizer step would be here
+    ...     moved = controller.step(loss)
+    >>> history = controller.history
+    >>> history["accepted"], [round(r, 2) for r in history["mean_rate"]]
+    ([True, True, True], [0.47, 0.44, 0.39])
+    >>> all(d <= r for d, r in zip(history["step_norm"], history["radius"]))
+    True
+    """
+
+    _state_names = ("radius", "collapsed", "_n_small", "_generator_state")
+
+    def __init__(
+        self,
+        layers: Sequence[RateLayer],
+        *,
+        penalty: float = 0.1,
+        radius: float = 0.02,
+        radius_min: float = 2e-3,
+        radius_max: float = 0.05,
+        eta1: float = 0.1,
+        eta2: float = 0.75,
+        gamma1: float = 0.5,
+        gamma2: float = 2.0,
+        update_every: int = 10,
+        warmup_steps: int = 10,
+        temperature: float = 0.5,
+        max_retries: int = 2,
+        exact_limit: int = 16,
+        n_probes: int = 8,
+        damping: float = 1e-6,
+        stationary_tol: float = 1e-6,
+        collapse_after: int = 3,
+        module: nn.Module | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.rule = RadiusRule(eta1, eta2, gamma1, gamma2, radius_min, radius_max)
+        self.radius = check_float("radius", radius, radius_min, radius_max, open_low=False)
+        self.penalty = check_float("penalty", penalty, 0.0, math.inf, open_low=False)
+        self.temperature = check_float("temperature", temperature, 0.0, math.inf, open_low=True)
+        self.damping = check_float("damping", damping, 0.0, math.inf, open_low=True)
+        self.stationary_tol = check_float(
+            "stationary_tol", stationary_tol, 0.0, math.inf, open_low=False
+        )
+        self.max_retries = check_integer("max_retries", max_retries, 0)
+        self.exact_limit = check_integer("exact_limit", exact_limit, 0)
+        self.n_probes = check_integer("n_probes", n_probes, 1)
+        self.collapse_after = check_integer("collapse_after", collapse_after, 1)
+        self.module = module
+        self.collapsed = False
+        self._n_small = 0
+        self._generator_state = torch.Generator().manual_seed(seed).get_state()
+        super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
+
+    def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:
+        generator = torch.Generator()
+        generator.set_state(self._generator_state)
+        with buffers_kept(self.module, group.layers):
+            outcome = Update(self, group, loss, generator).run(self.radius)
+        self._generator_state = generator.get_state()
+        self.radius = outcome.next_radius
+        self._record(
+            step=self.n_steps,
+            **{name: getattr(outcome, name) for name in self._history if name != "step"},
+        )
+        self._watch(outcome)
+
+    def _watch(self, outcome: Outcome) -> None:
+        """Raise the flag after several updates in a row that end at the smallest radius."""
+        small = not outcome.stationary and self.radius <= self.rule.minimum
+        self._n_small = self._n_small + 1 if small else 0
+        collapsed = self._n_small >= self.collapse_after
+        if collapsed and not self.collapsed:
+            warnings.warn(
+                f"The trust region has collapsed: {self._n_small} updates in a row ended at "
+                f"radius_min={self.rule.minimum} or below. The loss may be noisy (other random "
+                "layers), not finite, or the temperature too low.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        self.collapsed = collapsed

@@ -1,0 +1,139 @@
+"""The simple controller: a decaying target, followed by clipped steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ._base import RateController, adopt, check_float, fitted_step, refresh
+from ._group import RateGroup, distance, mean_rate, n_rates
+from ._objective import RelaxedObjective
+from ._protocol import RateLayer
+
+__all__ = ["DecayController"]
+
+
+class DecayController(RateController):
+    r"""Let the mean rate follow a decaying target by clipped steps.
+
+    At update :math:`t` the target is
+
+    .. math:: \bar p_t = \bar p_\infty + (\bar p_0 - \bar p_\infty) \, a^t
+
+    with the mean rate :math:`\bar p_0` found at the first update. The policies' common bias is
+    moved until the mean rate meets the target, or until the root mean square change of the rates,
+    the refresh of the policies' statistics included, is :math:`\delta`. There is no model of the
+    loss and no test of the step; for those see `TrustRegionController`.
+
+    Parameters
+    ----------
+    layers : sequence of RateLayer
+        Layers whose rates are moved together.
+    target : float, default=0.0
+        Final mean rate :math:`\bar p_\infty` in [0, 1].
+    decay : float, default=0.8
+        Factor :math:`a` an update, in [0, 1]; 0 is a constant target.
+    max_change : float, default=0.05
+        Clipping :math:`\delta`: largest root mean square change of a rate in one update.
+    update_every : int, default=10
+        Optimizer steps between two updates.
+    warmup_steps : int, default=10
+        Optimizer steps in which the rates stand still and statistics are gathered.
+    temperature : float, default=0.5
+        Temperature of the relaxed masks with which the loss is recorded.
+
+    Attributes
+    ----------
+    history : dict of lists
+        Columns as of `TrustRegionController`; ``rho`` is nan, ``accepted`` True, ``radius`` the
+        clipping and ``objective`` the loss.
+    n_steps, n_updates : int
+        Optimizer steps and updates so far.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn.dropout import TransformDropout
+    >>> from sklearn_dbt.nn.trust_region import DecayController
+    >>> x = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    >>> layer = TransformDropout(8, policy="uniform", p=0.5, seed=0)
+    >>> controller = DecayController([layer], decay=0.0, update_every=1, warmup_steps=0)
+    >>> loss = lambda: (layer(x) - x).square().mean()
+    >>> for _ in range(3):
+    ...     _ = loss()
+    ...     moved = controller.step(loss)
+    >>> [round(rate, 3) for rate in controller.history["mean_rate"]]
+    [0.45, 0.4, 0.35]
+    """
+
+    _state_names = ("_initial",)
+
+    def __init__(
+        self,
+        layers: Sequence[RateLayer],
+        *,
+        target: float = 0.0,
+        decay: float = 0.8,
+        max_change: float = 0.05,
+        update_every: int = 10,
+        warmup_steps: int = 10,
+        temperature: float = 0.5,
+    ) -> None:
+        self.target = check_float("target", target, 0.0, 1.0, open_low=False)
+        self.decay = check_float("decay", decay, 0.0, 1.0, open_low=False)
+        self.max_change = check_float("max_change", max_change, 0.0, math.inf, open_low=True)
+        self.temperature = check_float("temperature", temperature, 0.0, math.inf, open_low=True)
+        self._initial: float | None = None
+        super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
+
+    def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:
+        old = [layer.snapshot() for layer in group.layers]
+        rates = group.rates(group.omega, old)
+        if self._initial is None:
+            self._initial = mean_rate(rates)
+        radius = self.max_change * n_rates(rates) ** 0.5
+        objective = RelaxedObjective(
+            group,
+            old,
+            loss,
+            penalty=0.0,
+            temperature=self.temperature,
+            uniforms=[[] for _ in group.layers],
+        )
+        with torch.no_grad():
+            value = float(objective(group.omega)[1])
+        snapshots, _ = refresh(group, old, rates, radius / 2)
+        target = self.target + (self._initial - self.target) * self.decay ** (self.n_updates + 1)
+        step = fitted_step(group, _step_to(target, group, snapshots), snapshots, rates, radius)
+        adopt(group, snapshots)
+        group.set_omega(group.omega + step)
+        after = group.rates(group.omega, snapshots)
+        self._record(
+            step=self.n_steps,
+            radius=radius,
+            step_norm=distance(after, rates),
+            rho=math.nan,
+            accepted=True,
+            loss=value,
+            objective=value,
+            mean_rate=mean_rate(after),
+            n_rates=n_rates(rates),
+        )
+
+
+def _step_to(target: float, group: RateGroup, snapshots: list) -> Tensor:
+    """Shift of the biases after which the mean rate is nearest to a target."""
+    omega, direction = group.omega, group.bias_direction()
+    lower, upper = group.bounds()
+    low, high = -float((upper - lower).max()), float((upper - lower).max())
+    for _ in range(60):
+        middle = (low + high) / 2
+        moved = torch.clamp(omega + middle * direction, lower, upper)
+        if mean_rate(group.rates(moved, snapshots)) < target:
+            low = middle
+        else:
+            high = middle
+    return torch.clamp(omega + high * direction, lower, upper) - omega

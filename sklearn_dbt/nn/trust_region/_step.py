@@ -1,0 +1,158 @@
+"""Steps: the Cauchy point, stationarity, and how far a step may really go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ._model import QuadraticModel
+
+__all__ = ["cauchy_step", "longest_fraction", "stationarity"]
+
+
+def cauchy_step(
+    model: QuadraticModel,
+    radius: float,
+    lower: Tensor | None = None,
+    upper: Tensor | None = None,
+) -> Tensor:
+    r"""Minimiser of the model along the steepest descent direction, within the radius and the box.
+
+    .. math::
+
+        s = -t \, G^{-1} g, \qquad
+        t = \min\Bigl( \frac{g^\top G^{-1} g}{g^\top G^{-1} H G^{-1} g},
+                       \frac{\Delta}{\|G^{-1} g\|_G}, t_{\text{box}} \Bigr),
+
+    the first argument only where the curvature along the direction is positive. Parameters that
+    sit at a bound and are pushed outward stay where they are; the step is shortened, not bent,
+    at the first bound it meets, so the model decreases along all of it.
+
+    Parameters
+    ----------
+    model : QuadraticModel
+        Gradient, curvature and metric.
+    radius : float
+        Largest :math:`\|s\|_G`.
+    lower, upper : Tensor of shape (n_parameters,), default=None
+        Bounds of the step; they contain zero. None is no bound.
+
+    Returns
+    -------
+    Tensor of shape (n_parameters,)
+        The step; zero where the gradient is.
+
+    References
+    ----------
+    .. [1] J. Nocedal and S. J. Wright, "Numerical Optimization", 2nd edition, Springer, 2006,
+       section 4.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn.trust_region import QuadraticModel, cauchy_step
+    >>> model = QuadraticModel(0.0, torch.tensor([1.0, 0.0]), torch.ones(2), torch.eye(2))
+    >>> cauchy_step(model, 0.25).tolist(), cauchy_step(model, 9.0).tolist()
+    ([-0.25, -0.0], [-1.0, -0.0])
+    """
+    g = model.gradient
+    lower = torch.full_like(g, -math.inf) if lower is None else lower
+    upper = torch.full_like(g, math.inf) if upper is None else upper
+    free = ~((g > 0) & (lower >= 0) | (g < 0) & (upper <= 0))
+    direction = torch.zeros_like(g)
+    if free.any():
+        direction[free] = -torch.linalg.solve(model.metric[free][:, free], g[free])
+    # Off the diagonal the metric may turn a free parameter against its bound: stop it too.
+    blocked = (direction < 0) & (lower >= 0) | (direction > 0) & (upper <= 0)
+    if blocked.any():
+        free &= ~blocked
+        direction = torch.where(free, -g / model.metric.diagonal(), 0.0)
+    length = model.norm(direction)
+    if not length > 0:
+        return torch.zeros_like(g)
+    t = radius / length
+    curvature = float(direction @ model.times(direction))
+    if curvature > 0:
+        t = min(t, -float(g @ direction) / curvature)
+    return direction * min(t, _fraction_to_box(direction, lower, upper))
+
+
+def stationarity(
+    jacobian: Tensor, gradient: Tensor, room_down: Tensor, room_up: Tensor, tol: float = 1e-12
+) -> float:
+    r"""Length of the projected gradient in the space of rates.
+
+    The part of :math:`\nabla_p J` that parameters can reach is :math:`A (A^\top A)^+ g` with
+    :math:`A = \partial p / \partial \omega`; what remains of a unit step against it inside the
+    box of rates is the measure. It does not vanish where the sigmoid saturates, as
+    :math:`\|g\|` does.
+
+    Parameters
+    ----------
+    jacobian : Tensor of shape (n_rates, n_parameters)
+        :math:`A`.
+    gradient : Tensor of shape (n_parameters,)
+        :math:`g = \nabla_\omega J`.
+    room_down, room_up : Tensor of shape (n_rates,)
+        How far each rate may move, at most zero and at least zero.
+    tol : float, default=1e-12
+        Relative size under which a singular value of :math:`A` counts as zero.
+
+    Returns
+    -------
+    float
+        Zero at a stationary point.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn.trust_region import stationarity
+    >>> eye, g = torch.eye(2), torch.tensor([3.0, -4.0])
+    >>> stationarity(eye, g, torch.full((2,), -9.0), torch.full((2,), 9.0))
+    5.0
+    >>> stationarity(eye, g, torch.zeros(2), torch.zeros(2))
+    0.0
+    """
+    reachable = torch.linalg.pinv(jacobian.T, rtol=tol) @ gradient
+    return float((-reachable).clamp(room_down, room_up).norm())
+
+
+def longest_fraction(fits: Callable[[float], bool], n_halvings: int = 30) -> float:
+    """Largest fraction in [0, 1], to bisection accuracy, that fits.
+
+    Parameters
+    ----------
+    fits : callable
+        Whether a fraction fits; 0 is taken to fit.
+    n_halvings : int, default=30
+        Number of bisections.
+
+    Returns
+    -------
+    float
+        A fraction that fits: 1, one that was tried, or 0.
+
+    Examples
+    --------
+    >>> from sklearn_dbt.nn.trust_region import longest_fraction
+    >>> round(longest_fraction(lambda t: t * t <= 0.25), 6)
+    0.5
+    """
+    if fits(1.0):
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(n_halvings):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+        if high - low <= 1e-3 * high:
+            break
+    return low
+
+
+def _fraction_to_box(direction: Tensor, lower: Tensor, upper: Tensor) -> float:
+    room = torch.where(direction > 0, upper, lower)
+    ratios = torch.where(direction == 0, math.inf, room / direction)
+    return float(ratios.min())
