@@ -49,6 +49,9 @@ TRAINING_CONSTRAINTS = {
     "verbose": ["verbose"],
 }
 
+# Share of the whole fall of the loss that the last epochs must have brought to call for more.
+STILL_FALLING = 0.05
+
 _INITIALISATION = threading.Lock()
 
 
@@ -339,7 +342,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
     """Base of the estimators that train ``net_``.
 
     A subclass has the parameters of ``TRAINING_CONSTRAINTS`` that it uses, sets ``net_`` in `fit`
-    through :func:`make_net`, calls :meth:`_train` from a method under ``with_callbacks``, and
+    through :func:`make_net` on ``device_``, calls :meth:`_train` from a method under ``with_callbacks``, and
     implements ``_build_net`` so that a saved estimator can be read.
     """
 
@@ -354,6 +357,8 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         return {k: v.detach().cpu().numpy() for k, v in state.items() if isinstance(v, Tensor)}
 
     def _restore_networks(self, tensors: dict[str, np.ndarray]) -> None:
+        if torch.device(self.device_).type == "cuda" and not torch.cuda.is_available():
+            self.device_ = "cpu"
         self.net_ = self._build_net()
         state = self.net_.module_.state_dict()
         state |= {k: torch.from_numpy(np.array(v)) for k, v in tensors.items()}
@@ -462,7 +467,12 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         )
 
     def _warn_if_improving(self, progress: Progress | None, max_iter: int) -> None:
-        if progress is None or progress.is_stale:
+        """Warn when the last `patience` epochs still brought a good part of the whole fall."""
+        if progress is None:
+            return
+        curve = self.validation_loss_curve_ or self.loss_curve_
+        recent = curve[-1 - progress.patience] - curve[-1] if len(curve) > progress.patience else 1
+        if recent <= max(progress.tol, STILL_FALLING * (curve[0] - min(curve))):
             return
         warnings.warn(
             f"{type(self).__name__}: {max_iter} epochs were run (max_iter) and the loss was still "

@@ -1,1 +1,44 @@
-"""The engine room: PyTorch modules and functions; imports no scikit-learn and no skorch."""
+"""The engine room: torch modules and functions, usable without the estimators.
+
+Nothing in here imports scikit-learn or skorch; what joins a controller to skorch's training lives in
+:mod:`sklearn_dbt.neural_network`.
+"""
+
+from sklearn_dbt.nn.basis import BASES, DCT, DWT, PCA, Basis, Fourier, Layout, make_basis
+from sklearn_dbt.nn.dropout import (
+    POLICIES,
+    Band,
+    Descriptor,
+    FrequencyDistance,
+    Policy,
+    PopulationEnergy,
+    SampleEnergy,
+    SquaredIndex,
+    TransformDropout,
+    make_policy,
+)
+from sklearn_dbt.nn.trust_region import DecayController, RateLayer, TrustRegionController
+
+__all__ = [
+    "BASES",
+    "DCT",
+    "DWT",
+    "PCA",
+    "POLICIES",
+    "Band",
+    "Basis",
+    "DecayController",
+    "Descriptor",
+    "Fourier",
+    "FrequencyDistance",
+    "Layout",
+    "Policy",
+    "PopulationEnergy",
+    "RateLayer",
+    "SampleEnergy",
+    "SquaredIndex",
+    "TransformDropout",
+    "TrustRegionController",
+    "make_basis",
+    "make_policy",
+]

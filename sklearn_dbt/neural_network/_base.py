@@ -1,0 +1,443 @@
+"""What the dropout regressor and classifier share: everything but targets and outputs."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from skorch import NeuralNet
+from torch import Tensor
+
+from sklearn_dbt._base import Panel, check_panel
+from sklearn_dbt._compat import (
+    Interval,
+    StrOptions,
+    check_is_fitted,
+    check_sample_weight,
+    fit_context,
+    with_callbacks,
+)
+from sklearn_dbt._training import (
+    TRAINING_CONSTRAINTS,
+    NeuralEstimator,
+    Progress,
+    TensorDataset,
+    WeightedLoss,
+    draw_seeds,
+    held_out_split,
+    isolated_rng,
+    make_net,
+    resolve_device,
+)
+from sklearn_dbt.neural_network._network import ACTIVATIONS, DropoutNetwork, channel_moments
+from sklearn_dbt.neural_network._rate_control import RateControl
+from sklearn_dbt.nn.basis import BASES, PCA, Basis
+from sklearn_dbt.nn.dropout import POLICIES, Policy, TransformDropout
+from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
+
+CONTROLLERS = {"trust_region": TrustRegionController, "decay": DecayController}
+# Rows that go through the network at once outside training.
+ROWS_AT_ONCE = 1024
+# How many updates of the rates a whole fit makes when update_every="auto".
+UPDATES_PER_FIT = 50
+
+PARAMETERS = """
+    Parameters
+    ----------
+    basis : {"fourier", "dct", "dwt", "pca"} or Basis, default="fourier"
+        Where coefficients are dropped. A :class:`~sklearn_dbt.nn.Basis` object must fit the width
+        of the one layer it is used on.
+    policy : str or Policy, default="energy"
+        How a coefficient's energy and place decide its rate: a name of
+        ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`.
+    controller : {"trust_region", "decay", "fixed"}, default="trust_region"
+        What moves the rates: a trust region on the training objective, a decay to zero in clipped
+        steps, or nothing.
+    controller_options : dict, default=None
+        Keyword arguments of :class:`~sklearn_dbt.nn.TrustRegionController` or
+        :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``.
+    dropout_rate : float, default=0.5
+        Mean rate at the start, in [0, 0.95).
+    dropout_on : {"input", "hidden", "both"}, default="input"
+        Drop coefficients of each channel along time, of each hidden layer along its units, or both.
+    hidden_layer_sizes : tuple of int, default=(64,)
+        Width of each hidden layer; ``()`` is a linear model.
+    activation : {"relu", "tanh", "gelu"}, default="relu"
+        Between the layers.
+    learning_rate : float, default=1e-3
+        Of the Adam optimizer.
+    weight_decay : float, default=0.0
+        Ridge penalty on the weights, as the optimizer applies it.
+    batch_size : int, default=32
+        Recordings in a step.
+    max_iter : int, default=100
+        Epochs.
+    tol : float, default=1e-4
+        A fall of the watched loss by less than ``tol * max(1, loss)`` is none.
+    n_iter_no_change : int, default=20
+        Epochs without a fall after which training stops.
+    early_stopping : bool, default=False
+        Hold out rows, watch their loss and keep the best epoch's weights. Otherwise the training
+        loss is watched.
+    validation_fraction : float, default=0.1
+        Share held out; classes keep their shares, and groups stay whole when `fit` gets them.
+    update_every : "auto" or int, default="auto"
+        Optimizer steps between two updates of the rates; "auto" makes about 50 updates in
+        `max_iter` epochs.
+    warm_up : float, default=0.1
+        Share of `max_iter` in which rates stand still while energies are gathered, in [0, 1).
+    locks : list of (float, float), default=None
+        Frequency bands (low, high), in the unit of `sampling_rate`, that are never dropped from
+        the input.
+    sampling_rate : float, default=1.0
+        Samples per second; makes frequencies Hz. At 1.0 they are cycles per sample.
+    random_state : int, RandomState or None, default=None
+        One seed for initialisation, shuffling, masks and the held-out rows.
+    device : str or torch.device, default="auto"
+        Where to train; "auto" is CUDA where there is one.
+    warm_start : bool, default=False
+        Continue from the last fit: weights, optimizer, rates and controller.
+    verbose : int, default=0
+        Log epochs at level INFO of the logger ``sklearn_dbt``, instead of DEBUG.
+"""
+
+ATTRIBUTES = """
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    drop_rates_ : ndarray of shape (n_rates,)
+        Rate of each coefficient at the end, layer after layer from the input on.
+    trust_region_history_ : dict of ndarray
+        One entry an update: ``step``, ``radius`` (before the decision), ``step_norm`` (distance
+        moved, 0 when rejected), ``rho``, ``accepted``, ``loss``, ``mean_rate`` and more; equally
+        long. An empty dict when the controller is "fixed".
+    loss_curve_ : list of float
+        Mean training loss of each epoch.
+    validation_loss_curve_ : list of float
+        Held-out loss of each epoch; empty without `early_stopping`.
+    n_iter_ : int
+        Epochs run.
+    device_ : str
+        Where it was trained.
+    n_features_in_ : int
+        Channels of a panel, columns of a table.
+    feature_names_in_ : ndarray of str
+        Names of columns, when `X` had any. Only for tables.
+"""
+
+
+class BaseTrustRegionDropout(NeuralEstimator, ABC):
+    """What regressor and classifier share: everything but targets and outputs."""
+
+    _parameter_constraints: dict = {
+        **TRAINING_CONSTRAINTS,
+        "basis": [StrOptions(set(BASES)), Basis],
+        "policy": [StrOptions(set(POLICIES)), Policy],
+        "controller": [StrOptions({*CONTROLLERS, "fixed"})],
+        "controller_options": [dict, None],
+        "dropout_rate": [Interval(Real, 0, 0.95, closed="left")],
+        "dropout_on": [StrOptions({"input", "hidden", "both"})],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "update_every": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "warm_up": [Interval(Real, 0, 1, closed="left")],
+        "locks": [list, tuple, None],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        basis="fourier",
+        *,
+        policy="energy",
+        controller="trust_region",
+        controller_options=None,
+        dropout_rate=0.5,
+        dropout_on="input",
+        hidden_layer_sizes=(64,),
+        activation="relu",
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        batch_size=32,
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=20,
+        early_stopping=False,
+        validation_fraction=0.1,
+        update_every="auto",
+        warm_up=0.1,
+        locks=None,
+        sampling_rate=1.0,
+        random_state=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+    ):
+        self.basis = basis
+        self.policy = policy
+        self.controller = controller
+        self.controller_options = controller_options
+        self.dropout_rate = dropout_rate
+        self.dropout_on = dropout_on
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.update_every = update_every
+        self.warm_up = warm_up
+        self.locks = locks
+        self.sampling_rate = sampling_rate
+        self.random_state = random_state
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network and let the controller move its rates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_channels, n_times) or (n, n_times)
+            Recordings; a table is a panel of one channel. The network computes in the precision
+            of `X`; float32 is the faster one.
+        y : array-like of shape (n,) or (n, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each recording in the loss. Weight 0 leaves a recording out.
+        groups : array-like of shape (n,), default=None
+            Groups that `early_stopping` keeps on one side.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            For bad parameters or data; nothing is trained then.
+        """
+        resume = self.warm_start and hasattr(self, "net_")
+        data, held_out = self._prepare(X, y, sample_weight, groups, resume=resume)
+        progress = Progress(self.tol, self.n_iter_no_change)
+        return self._run(data, held_out, X, y, self.max_iter, progress, resume=resume)
+
+    @with_callbacks
+    def _fit_one_epoch(self, X, y, sample_weight, *, resume, classes=None):
+        data, _ = self._prepare(
+            X, y, sample_weight, None, resume=resume, hold_out=False, classes=classes
+        )
+        return self._run(data, None, X, y, 1, None, resume=resume)
+
+    def _prepare(self, X, y, sample_weight, groups, *, resume, hold_out=True, classes=None):
+        """Check everything and return the training and the held-out rows."""
+        sizes = self._check_layers()
+        panel, y = check_panel(self, X, y, reset=not resume, **self._y_options)
+        weights = check_sample_weight(
+            sample_weight, panel.data, dtype=panel.dtype, ensure_non_negative=True
+        )
+        y = self._encode_target(y, resume, classes)
+        weights = weights * self._class_weights(y)
+        kept = np.flatnonzero(weights)
+        if groups is not None and len(groups) != panel.n_recordings:
+            raise ValueError(
+                f"{type(self).__name__}: groups has {len(groups)} entries and X "
+                f"{panel.n_recordings} recordings."
+            )
+        self.device_ = str(resolve_device(self.device))
+        seeds = draw_seeds(self.random_state, 4)
+        held_out = np.array([], dtype=int)
+        if hold_out and self.early_stopping:
+            labels = y[kept] if isinstance(self, ClassifierMixin) else None
+            groups = None if groups is None else np.asarray(groups)[kept]
+            train, held_out = held_out_split(
+                len(kept), self.validation_fraction, seeds[3], y=labels, groups=groups
+            )
+            kept, held_out = kept[train], kept[held_out]
+        if resume:
+            self._check_resumable(panel)
+        else:
+            self._n_times_in, self._hidden_sizes = panel.n_times, sizes
+            self._start_net(panel, y, weights, kept, seeds)
+        data = self._dataset(panel, y, weights, kept)
+        return data, self._dataset(panel, y, weights, held_out) if len(held_out) else None
+
+    def _start_net(self, panel, y, weights, rows, seeds) -> None:
+        x, w = torch.from_numpy(panel.data[rows]), torch.from_numpy(weights[rows])
+        self._moments = [moment.numpy() for moment in channel_moments(x, w)]
+        self._scale_target(y[rows], weights[rows])
+        self._seeds = seeds[:3]
+        self._n_train = len(rows)
+        self.net_ = self._build_net()
+        self.net_.module_.observe_input(x.split(ROWS_AT_ONCE))
+
+    def _build_net(self) -> NeuralNet:
+        init_seed, shuffle_seed, mask_seed = self._seeds
+        with isolated_rng(init_seed):
+            module = DropoutNetwork(
+                *(torch.from_numpy(moment) for moment in self._moments),
+                self._n_times_in,
+                self._n_outputs,
+                hidden_layer_sizes=self._hidden_sizes,
+                activation=self.activation,
+                dropout_on=self.dropout_on,
+                make_dropout=self._dropout_maker(mask_seed),
+            )
+        module.to(self.device_)
+        return make_net(
+            module,
+            WeightedLoss(self._loss),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            seed=shuffle_seed,
+            device=torch.device(self.device_),
+            callbacks=self._rate_control(module),
+        )
+
+    def _dropout_maker(self, seed: int):
+        def make(n_features: int, is_input: bool) -> TransformDropout:
+            nonlocal seed
+            seed += 1
+            return TransformDropout(
+                n_features,
+                basis=self.basis,
+                policy=self.policy,
+                p=self.dropout_rate,
+                locks=self.locks or () if is_input else (),
+                sampling_rate=self.sampling_rate if is_input else None,
+                seed=seed,
+            )
+
+        return make
+
+    def _rate_control(self, module: DropoutNetwork) -> list:
+        if self.controller == "fixed":
+            return []
+        steps = math.ceil(self._n_train / self.batch_size) * self.max_iter
+        warm_up = math.ceil(self.warm_up * steps)
+        every = self.update_every
+        if every == "auto":
+            every = max(1, (steps - warm_up) // UPDATES_PER_FIT)
+        options = {"update_every": int(every), "warmup_steps": warm_up}
+        if self.controller == "trust_region":
+            options["module"] = module
+        options |= self.controller_options or {}
+        controller = CONTROLLERS[self.controller](module.dropouts, **options)
+        return [("rate_control", RateControl(controller))]
+
+    def _run(self, data, held_out, X, y, max_iter, progress, *, resume):
+        self._start_curves(resume=resume)
+        try:
+            self._train(data, held_out, X=X, y=y, max_iter=max_iter, progress=progress)
+        finally:
+            self._record_rates()
+        return self
+
+    def _record_rates(self) -> None:
+        rates = [layer.rates.detach().flatten() for layer in self.net_.module_.dropouts]
+        self.drop_rates_ = torch.cat(rates).cpu().numpy()
+        history = {}
+        for _, callback in self.net_.callbacks:
+            history |= callback.controller.history
+        self.trust_region_history_ = {name: np.array(column) for name, column in history.items()}
+
+    def _dataset(self, panel: Panel, y: np.ndarray, weights: np.ndarray, rows) -> TensorDataset:
+        device = torch.device(self.device_)
+        target = self._network_target(y[rows], panel.dtype)
+        return TensorDataset(
+            torch.tensor(panel.data[rows], device=device),
+            target.to(device),
+            torch.tensor(weights[rows], device=device),
+        )
+
+    def _outputs(self, X) -> np.ndarray:
+        """Outputs of the network, shape (n, n_outputs)."""
+        check_is_fitted(self, "net_")
+        panel = check_panel(self, X, reset=False)
+        self._check_length(panel)
+        module, dtype = self.net_.module_, self.net_.module_.mean.dtype
+        with torch.inference_mode():
+            outputs = [
+                module(torch.tensor(rows, dtype=dtype, device=module.mean.device)).cpu().numpy()
+                for rows in np.split(
+                    panel.data, range(ROWS_AT_ONCE, panel.n_recordings, ROWS_AT_ONCE)
+                )
+            ]
+        return np.concatenate(outputs)
+
+    def _check_length(self, panel: Panel) -> None:
+        if panel.n_times != self._n_times_in:
+            raise ValueError(
+                f"{type(self).__name__}: X has {panel.n_times} time points, but "
+                f"{self._n_times_in} were seen in fit."
+            )
+
+    def _check_resumable(self, panel: Panel) -> None:
+        self._check_length(panel)
+        if panel.dtype != self._moments[0].dtype:
+            raise ValueError(
+                f"{type(self).__name__}: X is {panel.dtype}, but {self._moments[0].dtype} was seen "
+                "in the fit that this one continues."
+            )
+
+    def _check_layers(self) -> list[int]:
+        sizes = list(self.hidden_layer_sizes)
+        for size in sizes:
+            if not isinstance(size, Integral) or size < 1:
+                raise ValueError(
+                    "hidden_layer_sizes must hold positive integers, got "
+                    f"{self.hidden_layer_sizes!r}."
+                )
+        if self.dropout_on == "hidden" and not sizes:
+            raise ValueError(
+                "dropout_on='hidden' needs a hidden layer; hidden_layer_sizes is empty."
+            )
+        if self.dropout_on == "hidden" and self.locks:
+            raise ValueError(
+                "locks are bands of the input, but dropout_on='hidden' drops none of it."
+            )
+        is_pca = self.basis == "pca" or isinstance(self.basis, PCA)
+        if is_pca and self.controller == "fixed" and self.dropout_on != "input":
+            raise ValueError(
+                "controller='fixed' never looks at hidden layers, so basis='pca' would stay the "
+                "identity there; choose another controller, another basis, or dropout_on='input'."
+            )
+        return [int(size) for size in sizes]
+
+    _y_options: dict = {}
+
+    def _class_weights(self, y: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        return np.array(1.0)
+
+    @staticmethod
+    @abstractmethod
+    def _loss(output: Tensor, target: Tensor, reduction: str) -> Tensor:
+        """Loss of each row."""
+
+    @property
+    @abstractmethod
+    def _n_outputs(self) -> int:
+        """Width of the network's last layer."""
+
+    @abstractmethod
+    def _encode_target(self, y: np.ndarray, resume: bool, classes=None) -> np.ndarray:
+        """Return the target as numbers the loss takes; remember what decodes them."""
+
+    @abstractmethod
+    def _scale_target(self, y: np.ndarray, weights: np.ndarray) -> None:
+        """Remember the target's moments, where they are needed."""
+
+    @abstractmethod
+    def _network_target(self, y: np.ndarray, dtype: np.dtype) -> Tensor:
+        """The target as the network is to answer it."""

@@ -1,0 +1,34 @@
+"""The joint between skorch's training steps and a controller of dropout rates."""
+
+from __future__ import annotations
+
+from skorch.callbacks import Callback
+
+from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
+
+
+class RateControl(Callback):
+    """Let a controller take its step after each of the optimizer's.
+
+    Works with any :class:`skorch.NeuralNet` whose module holds
+    :class:`~sklearn_dbt.nn.TransformDropout` layers.
+
+    Parameters
+    ----------
+    controller : TrustRegionController or DecayController
+        Moves the rates of the module's dropout layers.
+    """
+
+    def __init__(self, controller: TrustRegionController | DecayController):
+        self.controller = controller
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):  # noqa: ARG002
+        """Take the controller's step on the batch that the optimizer has just seen."""
+        if not training:
+            return
+        inputs, target = batch
+
+        def loss():
+            return net.get_loss(net.infer(inputs), target, X=inputs, training=True)
+
+        self.controller.step(loss)
