@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "changelog",
     "mathml",
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
@@ -52,6 +53,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_dbt"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!sklearn_dbt).*")]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_theme_options = {
