@@ -342,8 +342,8 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
     """Base of the estimators that train ``net_``.
 
     A subclass has the parameters of ``TRAINING_CONSTRAINTS`` that it uses, sets ``net_`` in `fit`
-    through :func:`make_net` on ``device_``, calls :meth:`_train` from a method under ``with_callbacks``, and
-    implements ``_build_net`` so that a saved estimator can be read.
+    through :func:`make_net` on ``device_``, calls :meth:`_train` from a method under
+    ``with_callbacks``, and implements ``_build_net`` so that a saved estimator can be read.
     """
 
     _network_attributes = ("net_",)
@@ -363,6 +363,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         state = self.net_.module_.state_dict()
         state |= {k: torch.from_numpy(np.array(v)) for k, v in tensors.items()}
         self.net_.module_.load_state_dict(state)
+        self.net_.module_.eval()
 
     def _start_curves(self, *, resume: bool) -> None:
         if not resume:
@@ -463,7 +464,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
             f"{type(self).__name__}: the loss became {self.loss_curve_[-1]} in epoch "
             f"{self.n_iter_}; earlier weights are kept. Lower learning_rate.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
 
     def _warn_if_improving(self, progress: Progress | None, max_iter: int) -> None:
@@ -478,7 +479,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
             f"{type(self).__name__}: {max_iter} epochs were run (max_iter) and the loss was still "
             "falling. Raise max_iter, or tol if this is near enough.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
 
 

@@ -22,6 +22,16 @@ class RateControl(Callback):
     def __init__(self, controller: TrustRegionController | DecayController):
         self.controller = controller
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002
+        """Join controller and module again: skorch pickles them apart, as two copies."""
+        named = dict(net.module_.named_modules())
+        if not hasattr(self, "_names"):
+            known = {id(layer) for layer in self.controller.layers}
+            self._names = [name for name, module in named.items() if id(module) in known]
+        self.controller.layers = [named[name] for name in self._names]
+        if getattr(self.controller, "module", None) is not None:
+            self.controller.module = net.module_
+
     def on_batch_end(self, net, batch=None, training=False, **kwargs):  # noqa: ARG002
         """Take the controller's step on the batch that the optimizer has just seen."""
         if not training:

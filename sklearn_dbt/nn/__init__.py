@@ -1,7 +1,7 @@
 """The engine room: torch modules and functions, usable without the estimators.
 
-Nothing in here imports scikit-learn or skorch; what joins a controller to skorch's training lives in
-:mod:`sklearn_dbt.neural_network`.
+Nothing in here imports scikit-learn or skorch; what joins a controller to skorch's training lives
+in :mod:`sklearn_dbt.neural_network`.
 """
 
 from sklearn_dbt.nn.basis import BASES, DCT, DWT, PCA, Basis, Fourier, Layout, make_basis
