@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 
 import torch
@@ -112,7 +113,8 @@ class Basis(nn.Module, ABC):
     is_complex : bool, default=False
         Whether coefficients are complex.
     is_orthogonal : bool, default=False
-        Whether energies agree, weighted by the layout's multiplicities.
+        Whether this is an orthogonal change of coordinates: as many of them as samples, counted
+        with the layout's multiplicities, and the same energy.
     is_invertible : bool, default=True
         Whether synthesis inverts analysis to rounding.
 
@@ -191,8 +193,12 @@ class Basis(nn.Module, ABC):
             If `x` is not a real floating point tensor.
         """
         self._check(x, "analysis", "x", self.n_features, takes_complex=False)
-        with torch.autocast(x.device.type, enabled=False):
-            return self._analysis(_at_least_float32(x))
+        x = _at_least_float32(x)
+        if x.numel() == 0:
+            dtype = x.dtype.to_complex() if self.is_complex else x.dtype
+            return x.new_zeros(*x.shape[:-1], self.n_coefficients, dtype=dtype)
+        with _without_autocast(x):
+            return self._analysis(x)
 
     def synthesis(self, c: Tensor) -> Tensor:
         """Signals from coefficients.
@@ -215,8 +221,11 @@ class Basis(nn.Module, ABC):
             If `c` is not a floating point tensor, or complex where the basis is real.
         """
         self._check(c, "synthesis", "c", self.n_coefficients, takes_complex=self.is_complex)
-        with torch.autocast(c.device.type, enabled=False):
-            return self._synthesis(_at_least_float32(c))
+        c = _at_least_float32(c)
+        if c.numel() == 0:
+            return c.new_zeros(*c.shape[:-1], self.n_features, dtype=c.dtype.to_real())
+        with _without_autocast(c):
+            return self._synthesis(c)
 
     def forward(self, x: Tensor) -> Tensor:
         """Coefficients of signals: the same as `analysis`.
@@ -256,8 +265,12 @@ class Basis(nn.Module, ABC):
         """Signals from checked coefficients."""
 
     def extra_repr(self) -> str:
-        """What `repr` shows between the parentheses."""
+        """Arguments that `repr` shows."""
         return f"{self.n_features}"
+
+    def __repr__(self) -> str:
+        # A basis is one thing: which modules it keeps its filters in is not shown.
+        return f"{type(self).__name__}({self.extra_repr()})"
 
     def _check(
         self, tensor: Tensor, method: str, name: str, length: int, *, takes_complex: bool
@@ -294,3 +307,10 @@ def check_n_features(n_features: int) -> int:
 def _at_least_float32(tensor: Tensor) -> Tensor:
     # torch.fft has no half precision on the CPU, and rates of 1e-3 need more than bfloat16.
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _without_autocast(tensor: Tensor) -> AbstractContextManager:
+    device = tensor.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()

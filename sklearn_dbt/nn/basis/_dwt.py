@@ -62,9 +62,9 @@ class DWT(Basis):
     for the approximation, and as its position the sample around which the energy of its filter
     is centred.
 
-    The transform is orthogonal for an orthogonal wavelet with ``"periodization"`` and lengths
-    that are even at every level. ``"dmey"`` is a truncated filter that does not reconstruct
-    perfectly; `is_invertible` is False for it.
+    The transform is orthogonal for an orthogonal wavelet with ``"periodization"`` (for Haar's
+    with any mode) and lengths that are even at every level. ``"dmey"`` is a truncated filter that
+    does not reconstruct perfectly; `is_invertible` is False for it.
 
     References
     ----------
@@ -106,12 +106,14 @@ class DWT(Basis):
         lengths = [n]
         for _ in range(level):
             lengths.append(coefficient_length(lengths[-1], filters.dec_len, mode))
+        n_coefficients = sum(lengths[1:]) + lengths[-1]
         exact, orthogonal = filter_properties(filters)
         super().__init__(
             n,
             _layout(lengths, filters, mode),
+            # As many coefficients as samples: periodization, or filters of two taps.
             is_orthogonal=not level
-            or (orthogonal and mode == "periodization" and all(m % 2 == 0 for m in lengths[:-1])),
+            or (orthogonal and n_coefficients == n and all(m % 2 == 0 for m in lengths[:-1])),
             is_invertible=not level or exact,
         )
         self.wavelet, self.level, self.mode = filters.name, level, mode
@@ -148,7 +150,7 @@ class DWT(Basis):
         self.register_buffer("_rest_synthesis", back, persistent=False)
 
     def extra_repr(self) -> str:
-        """What `repr` shows between the parentheses."""
+        """Arguments that `repr` shows."""
         choices = f"wavelet={self.wavelet!r}, level={self.level}, mode={self.mode!r}"
         return f"{self.n_features}, {choices}"
 

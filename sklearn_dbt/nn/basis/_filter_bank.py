@@ -13,7 +13,7 @@ __all__ = ["Level", "coefficient_length", "decompose", "filter_properties", "rec
 
 
 class Level(nn.Module):
-    """One level of the filter bank, for approximations of one length.
+    """One level of the filter bank, for approximations of one length of at least 2.
 
     Filtering is a banded matrix. It is applied block by block, as one product of short overlapping
     frames with one small dense matrix, which is faster than a convolution with two channels and
@@ -160,7 +160,7 @@ def _extension(
     clamped = np.clip(i, 0, n - 1)
     if mode == "zero":
         return clamped, 0 * sign, first, final
-    if mode == "constant" or (n == 1 and mode in ("smooth", "reflect", "antireflect")):
+    if mode == "constant":
         return clamped, sign, first, final
     if mode == "periodic":
         return i % n, sign, first, final

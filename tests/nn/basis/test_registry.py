@@ -1,0 +1,38 @@
+"""Bases by name."""
+
+import pytest
+
+from sklearn_dbt.nn.basis import BASES, DCT, DWT, PCA, Fourier, make_basis
+
+
+@pytest.mark.parametrize("name", BASES)
+@pytest.mark.parametrize("n", [1, 2, 10])
+def test_name_makes_the_basis(name, n):
+    basis = make_basis(name, n)
+    assert type(basis) is BASES[name]
+    assert basis.n_features == n
+
+
+def test_names():
+    assert {"fourier": Fourier, "dct": DCT, "dwt": DWT, "pca": PCA} == BASES
+
+
+def test_instance_is_returned_as_it_is():
+    basis = DWT(16, "haar")
+    assert make_basis(basis, 16) is basis
+
+
+def test_instance_for_another_length_is_refused():
+    with pytest.raises(ValueError, match="signals of 16 samples, got n_features=12"):
+        make_basis(DCT(16), 12)
+
+
+def test_unknown_name_lists_the_right_ones():
+    with pytest.raises(ValueError, match="'fourier', 'dct', 'dwt', 'pca' or a Basis, got 'fft'"):
+        make_basis("fft", 8)
+
+
+@pytest.mark.parametrize("basis", [None, 3, DCT])
+def test_other_types_are_refused(basis):
+    with pytest.raises(TypeError, match="'fourier', 'dct', 'dwt', 'pca' or a Basis, got"):
+        make_basis(basis, 8)
