@@ -67,6 +67,7 @@ def compare(
     tolerance: float | None,
     rounds: int = 15,
     min_seconds: float = 0.02,
+    max_seconds: float = 30.0,
     missing: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Time contenders against the first of them, which is ours.
@@ -84,6 +85,8 @@ def compare(
         Turns that each contender gets.
     min_seconds : float, default=0.02
         Least time of one turn.
+    max_seconds : float, default=30.0
+        Time for all turns together; slow contenders get fewer, but at least three each.
     missing : mapping of str to str, default=None
         Contenders that are not there, and why.
 
@@ -99,7 +102,10 @@ def compare(
     """
     ours, *_ = contenders
     differences = _differences(benchmark, case, contenders, tolerance)
-    calls = {name: _calls_for(call, min_seconds) for name, call in contenders.items()}
+    once = {name: _time(call, 1) for name, call in contenders.items()}
+    calls = {name: max(1, round(min_seconds / max(t, 1e-9))) for name, t in once.items()}
+    fit_in = int(max_seconds / sum(calls[name] * t for name, t in once.items()))
+    rounds = min(rounds, max(3, fit_in))
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(rounds):
@@ -215,11 +221,6 @@ def _arrays(result: object) -> list[np.ndarray]:
     return [
         p.detach().cpu().numpy() if isinstance(p, torch.Tensor) else np.asarray(p) for p in parts
     ]
-
-
-def _calls_for(call: Callable[[], object], min_seconds: float) -> int:
-    """How many calls fill a turn."""
-    return max(1, round(min_seconds / max(_time(call, 1), 1e-9)))
 
 
 def _time(call: Callable[[], object], calls: int) -> float:
