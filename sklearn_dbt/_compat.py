@@ -10,6 +10,7 @@ import functools
 
 from sklearn.base import TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -29,6 +30,7 @@ from sklearn.utils.validation import (
 
 __all__ = [
     "CallbackSupportMixin",
+    "GroupsConsumerMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",

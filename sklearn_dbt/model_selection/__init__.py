@@ -1,0 +1,5 @@
+"""Splitters for pairs."""
+
+from sklearn_dbt.model_selection._pair_group_kfold import PairGroupKFold
+
+__all__ = ["PairGroupKFold"]
