@@ -112,7 +112,7 @@ class PopulationEnergy(Descriptor):
 
     def value(self, known: Coefficients) -> Tensor:
         """Minus the log-energies."""
-        return -known.population
+        return -_given(known.population)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class SampleEnergy(Descriptor):
 
     def value(self, known: Coefficients) -> Tensor:
         """Minus the log-energies."""
-        return -known.sample
+        return -_given(known.sample)
 
 
 @dataclass(frozen=True)
@@ -259,6 +259,12 @@ def band_indicator(
             f"{frequency.numel()} at {listed}{', ...' if frequency.numel() > 8 else ''} Hz."
         )
     return inside
+
+
+def _given(log_energies: Tensor | None) -> Tensor:
+    if log_energies is None:
+        raise ValueError("The log-energies that this descriptor reads are not among the known.")
+    return log_energies
 
 
 def _frequency(layout: Layout, where: str) -> Tensor:

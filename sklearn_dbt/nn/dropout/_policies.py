@@ -51,6 +51,8 @@ class Policy:
         Length of :math:`\omega`.
     per_sample : bool
         Whether rates depend on the sample.
+    reads_population : bool
+        Whether rates depend on the population's energies.
 
     Examples
     --------
@@ -76,21 +78,22 @@ class Policy:
                     f"Policy: descriptors[{i}] must be a Descriptor, "
                     f"got {type(descriptor).__name__}."
                 )
-        weights = (1.0,) * len(self.descriptors) if self.weights is None else self.weights
-        object.__setattr__(self, "weights", tuple(float(w) for w in weights))
-        if len(self.weights) != len(self.descriptors):
+        given = (1.0,) * len(self.descriptors) if self.weights is None else self.weights
+        weights = tuple(float(w) for w in given)
+        object.__setattr__(self, "weights", weights)
+        if len(weights) != len(self.descriptors):
             raise ValueError(
                 f"Policy: weights must have one entry for each of the {len(self.descriptors)} "
-                f"descriptors, got {len(self.weights)}."
+                f"descriptors, got {len(weights)}."
             )
         for name in ("phi_max", "weight_max", "bias_max"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(
                     f"Policy: {name} must be positive and finite, got {getattr(self, name)}."
                 )
-        if not all(abs(w) <= self.weight_max for w in self.weights):
+        if not all(abs(w) <= self.weight_max for w in weights):
             raise ValueError(
-                f"Policy: weights must be within ±weight_max={self.weight_max}, got {self.weights}."
+                f"Policy: weights must be within ±weight_max={self.weight_max}, got {weights}."
             )
 
     @property
@@ -102,6 +105,11 @@ class Policy:
     def per_sample(self) -> bool:
         """Whether rates depend on the sample."""
         return any(d.source == "sample" for d in self.descriptors)
+
+    @property
+    def reads_population(self) -> bool:
+        """Whether rates depend on the population's energies."""
+        return any(d.source == "population" for d in self.descriptors)
 
     def rates(self, omega: Tensor, phi: Tensor, p_min: float, p_max: float) -> Tensor:
         """Rates before locks and snapping.

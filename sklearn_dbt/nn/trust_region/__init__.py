@@ -2,7 +2,7 @@
 
 from ._controller import TrustRegionController
 from ._decay import DecayController
-from ._model import QuadraticModel, derivatives
+from ._model import QuadraticModel, derivatives, principal_axes
 from ._protocol import RateLayer
 from ._radius import RadiusRule, reduction_ratio
 from ._step import cauchy_step, longest_fraction, stationarity
@@ -16,6 +16,7 @@ __all__ = [
     "cauchy_step",
     "derivatives",
     "longest_fraction",
+    "principal_axes",
     "reduction_ratio",
     "stationarity",
 ]

@@ -30,10 +30,10 @@ class TrustRegionController(RateController):
 
     where :math:`L` is the current batch's loss with *concrete* (relaxed) masks at fixed uniforms
     :math:`u` and a fixed temperature: gradient, quadratic model and the ratio test all use this one
-    smooth function. The model :math:`q(s) = J + g^\top s + \frac12 s^\top H s` has a diagonal
-    :math:`H`; the step is its Cauchy point in the metric :math:`G = A^\top A + \varepsilon I`,
-    :math:`A = \partial p / \partial \omega`. The whole move, the refresh of the policies' frozen
-    statistics :math:`\nu` included, obeys *exactly*
+    smooth function. The model is :math:`q(s) = J + g^\top s + \frac12 s^\top H s` with :math:`H`
+    diagonal on the principal axes of the metric :math:`G = A^\top A + \varepsilon I`,
+    :math:`A = \partial p / \partial \omega`; the step is its Cauchy point in this metric. The
+    whole move, the refresh of the policies' frozen statistics :math:`\nu` included, obeys *exactly*
 
     .. math:: d(\pi_{t+1}, \pi_t) = \Bigl[ \frac1B \sum_{b, k}
               \bigl( \pi_{t+1, bk} - \pi_{t, bk} \bigr)^2 \Bigr]^{1/2} \le \Delta_t

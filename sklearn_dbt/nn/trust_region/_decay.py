@@ -125,15 +125,14 @@ class DecayController(RateController):
 
 
 def _step_to(target: float, group: RateGroup, snapshots: list) -> Tensor:
-    """Shift of the biases after which the mean rate is nearest to a target."""
+    """Shift of the biases, to 1e-4, after which the mean rate is nearest to a target."""
     omega, direction = group.omega, group.bias_direction()
     lower, upper = group.bounds()
-    low, high = -float((upper - lower).max()), float((upper - lower).max())
-    for _ in range(60):
+    high = float((upper - lower).max())
+    low = -high
+    while high - low > 1e-4:
         middle = (low + high) / 2
         moved = torch.clamp(omega + middle * direction, lower, upper)
-        if mean_rate(group.rates(moved, snapshots)) < target:
-            low = middle
-        else:
-            high = middle
+        below = mean_rate(group.rates(moved, snapshots)) < target
+        low, high = (middle, high) if below else (low, middle)
     return torch.clamp(omega + high * direction, lower, upper) - omega

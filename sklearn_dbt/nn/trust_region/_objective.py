@@ -60,11 +60,9 @@ class RelaxedObjective:
         if self._penalty == 0:
             return loss, loss.detach()
         rates = group.rates(omega, self._snapshots, smooth=True)
-        cost = sum(
-            (r.mean(0) * v.to(r)).sum().to(device=loss.device)
-            for r, v in zip(rates, self._weights, strict=True)
-        )
-        return loss + self._penalty * cost.to(loss.dtype), loss.detach()
+        terms = [(r.mean(0) * v.to(r)).sum() for r, v in zip(rates, self._weights, strict=True)]
+        cost = torch.stack([term.to(loss) for term in terms]).sum()
+        return loss + self._penalty * cost, loss.detach()
 
 
 _lock = threading.Lock()

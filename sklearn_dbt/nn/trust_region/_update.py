@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ._base import adopt, fitted_step, refresh
 from ._group import RateGroup, distance, mean_rate, n_rates
-from ._model import QuadraticModel, derivatives
+from ._model import QuadraticModel, derivatives, principal_axes
 from ._objective import RelaxedObjective
 from ._radius import RadiusRule, reduction_ratio
 from ._step import cauchy_step, stationarity
@@ -87,12 +87,12 @@ class Update:
 
     def _run(self, radius: float) -> Outcome:
         unit = n_rates(self._rates) ** 0.5
-        local, fraction = None, None
+        fraction = None
         for left in reversed(range(self._settings.max_retries + 1)):
             snapshots, fitting = refresh(
                 self._group, self._snapshots, self._rates, radius * unit / 2
             )
-            if local is None or fitting != fraction:
+            if fitting != fraction:
                 local, fraction = self._look(snapshots), fitting
             step = self._step(local, snapshots, radius * unit)
             rho = self._ratio(local, step)
@@ -131,21 +131,26 @@ class Update:
             temperature=settings.temperature,
             uniforms=self._uniforms,
         )
+        jacobian = group.jacobian(self._omega, snapshots)
+        damping = settings.damping * n_rates(self._rates)
+        metric = jacobian.T @ jacobian
+        metric.diagonal().add_(damping)
+        axes = principal_axes(metric)
         value, loss, gradient, curvature = derivatives(
             objective,
             self._omega,
+            axes,
             exact_limit=settings.exact_limit,
             n_probes=settings.n_probes,
             generator=self._generator,
         )
-        jacobian = group.jacobian(self._omega, snapshots)
-        damping = settings.damping * n_rates(self._rates)
-        metric = jacobian.T @ jacobian + damping * torch.eye(len(gradient), dtype=gradient.dtype)
+        covectors = metric @ axes  # the inverse of the axes, transposed
+        hessian = covectors * curvature @ covectors.T
         slope = stationarity(jacobian, gradient, *group.box(self._omega, snapshots))
         scale = max(1.0, abs(float(value))) / n_rates(self._rates) ** 0.5
         return _Local(
             objective=objective,
-            model=QuadraticModel(float(value), gradient, curvature, metric),
+            model=QuadraticModel(float(value), gradient, hessian, metric),
             loss=float(loss),
             eps=torch.finfo(value.dtype).eps,
             stationary=math.isfinite(value) and slope <= settings.stationary_tol * scale,

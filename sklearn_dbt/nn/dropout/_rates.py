@@ -1,0 +1,427 @@
+"""Rates of a basis's coefficients: parameters, statistics, and what a controller needs of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..basis import Basis
+from ._checks import check_band, check_rates
+from ._descriptors import Coefficients, band_indicator, log_energy
+from ._policies import Policy
+from ._snapshot import RunningStatistics, Snapshot, energy
+
+__all__ = ["CoefficientRates"]
+
+
+class CoefficientRates(nn.Module):
+    r"""Rates :math:`p(\omega; \nu)` of a basis's coefficients, for layers that use them.
+
+    It holds the parameters :math:`\omega`, the frozen snapshot :math:`\nu`, and the running
+    statistics that snapshots come from. Everything is a buffer and changes in place, outside
+    `forward`.
+
+    Parameters
+    ----------
+    basis : Basis
+        The basis.
+    policy : Policy
+        The policy.
+    p : float
+        Mean rate to start with.
+    p_min, p_max : float
+        Bounds of every rate that is not locked.
+    locks : sequence of (float, float)
+        Bands in Hz that are never dropped.
+    sampling_rate : float or None
+        Samples per second in Hz.
+    p_zero : float
+        Where `p_min` is 0, smaller rates are 0.
+    momentum : float
+        Weight of the past in the running statistics.
+    """
+
+    omega: Tensor
+    locked: Tensor
+    statistics: RunningStatistics
+    _fixed: Tensor
+    _rates: Tensor
+    _log_energy: Tensor
+    _variance: Tensor
+    _mean: Tensor
+    _covariance: Tensor
+
+    def __init__(
+        self,
+        basis: Basis,
+        policy: Policy,
+        *,
+        p: float,
+        p_min: float,
+        p_max: float,
+        locks: Sequence[tuple[float, float]],
+        sampling_rate: float | None,
+        p_zero: float,
+        momentum: float,
+    ) -> None:
+        super().__init__()
+        check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate)
+        self.basis = basis
+        self.policy = policy
+        self.n_features = basis.n_features
+        self.sampling_rate = sampling_rate
+        self.p_min, self.p_max, self.p_zero = float(p_min), float(p_max), float(p_zero)
+        self.observed = False
+        self.statistics = RunningStatistics(basis, momentum)
+        self._register_fixed(locks)
+        self._register_snapshot()
+        omega = policy.initial(float(p), self._expected_phi(), self.p_min, self.p_max)
+        self.register_buffer("omega", omega)
+        self.register_buffer("_rates", torch.zeros(basis.n_coefficients), persistent=False)
+        self._refresh_rates()
+        self.register_load_state_dict_post_hook(_after_loading)
+
+    def _register_fixed(self, locks: Sequence[tuple[float, float]]) -> None:
+        locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
+        for i, lock in enumerate(locks):
+            low, high = check_band(i, lock)
+            locked |= band_indicator(
+                self.basis.layout, low, high, self.sampling_rate, f"locks[{i}]"
+            )
+        known = Coefficients(self.basis.layout, self.n_features, self.sampling_rate)
+        fixed = [d(known) for d in self.policy.descriptors if d.source == "layout"]
+        empty = torch.zeros(0, self.basis.n_coefficients)
+        self.register_buffer("locked", locked, persistent=False)
+        self.register_buffer("_fixed", torch.stack(fixed) if fixed else empty, persistent=False)
+
+    def _register_snapshot(self) -> None:
+        k, n = self.basis.n_coefficients, self.n_features
+        self.register_buffer("_log_energy", torch.zeros(k))
+        self.register_buffer("_variance", torch.zeros(k))
+        if self.basis.needs_covariance:
+            self.register_buffer("_mean", torch.zeros(n, dtype=torch.float64))
+            self.register_buffer("_covariance", torch.zeros(n, n, dtype=torch.float64))
+
+    def _expected_phi(self) -> Tensor:
+        """Descriptors with, for the energies, what a normal distribution of them would give."""
+        k = self.basis.n_coefficients
+        nodes = torch.special.ndtri((torch.arange(9, dtype=torch.float64) + 0.5) / 9)
+        # The same for each: energies of the sample and of the population go together.
+        spread = (nodes / nodes.square().mean().sqrt()).repeat_interleave(k)
+        rows = iter(self._fixed.double())
+        phi = [
+            next(rows).repeat(9) if d.source == "layout" else spread
+            for d in self.policy.descriptors
+        ]
+        free = ~self.locked.repeat(9)
+        return torch.stack(phi)[:, free] if phi else torch.zeros(0, 1, dtype=torch.float64)
+
+    # Rates
+
+    @property
+    def rates(self) -> Tensor:
+        """The rates in force, shape (n_coefficients,).
+
+        Where they depend on the sample, these are the rates of a sample with the population's
+        energies.
+        """
+        return self._rates.clone()
+
+    def _refresh_rates(self) -> None:
+        root = self._log_energy.exp().sqrt()
+        rates = self._smooth_rates(self.omega, root, self._log_energy)
+        self._rates.copy_(self._snapped(rates))
+
+    def _rates_for(self, c: Tensor) -> Tensor:
+        """Rates that masks of these coefficients have: one each, or one for all samples."""
+        if not self.policy.per_sample and (self.observed or not self.policy.reads_population):
+            return self._rates
+        return self._snapped(self._smooth_rates(self.omega, c, self._population(c)))
+
+    def _population(self, c: Tensor) -> Tensor:
+        """Log-energies of the population: the frozen ones, or the batch's own before there are."""
+        if self.observed or not self.policy.reads_population:
+            return self._log_energy
+        return log_energy(energy(c.detach()).reshape(-1, c.shape[-1]).mean(0))
+
+    def _smooth_rates(self, omega: Tensor, c: Tensor, population: Tensor) -> Tensor:
+        """Rates with locks: (n_coefficients,), or the shape of `c` if they need the sample."""
+        dtype = omega.dtype
+        known = Coefficients(
+            self.basis.layout,
+            self.n_features,
+            self.sampling_rate,
+            population=population.to(dtype),
+            sample=log_energy(energy(c.detach()).to(dtype)) if self.policy.per_sample else None,
+        )
+        fixed = iter(self._fixed)
+        phi = [next(fixed) if d.source == "layout" else d(known) for d in self.policy.descriptors]
+        stacked = torch.stack(torch.broadcast_tensors(*phi)) if phi else self._fixed
+        rates = self.policy.rates(omega, stacked, self.p_min, self.p_max)
+        return torch.where(self.locked, 0.0, rates)
+
+    def _snapped(self, rates: Tensor) -> Tensor:
+        if self.p_min > 0:
+            return rates
+        return torch.where(rates < self.p_zero, 0.0, rates)
+
+    def rates_at(
+        self, omega: Tensor, probe: Tensor, snapshot: Snapshot, *, smooth: bool = False
+    ) -> Tensor:
+        """Rates for given parameters and snapshot.
+
+        Parameters
+        ----------
+        omega : Tensor of shape (n_parameters,)
+            Parameters; the result has their precision and can be differentiated in them.
+        probe : Tensor
+            What `make_probe` returned.
+        snapshot : Snapshot
+            Frozen statistics.
+        smooth : bool, default=False
+            Whether rates under `p_zero` are left as they are.
+
+        Returns
+        -------
+        Tensor of shape (n_coefficients,) or (n_samples, n_rates)
+            The second where rates depend on the sample: all channels of a sample in a row.
+        """
+        c = probe
+        if self.policy.per_sample and snapshot.basis is not None:
+            c = snapshot.basis.analysis(probe)
+        rates = self._smooth_rates(omega, c, snapshot.log_energy)
+        rates = rates if smooth else self._snapped(rates)
+        if not self.policy.per_sample:
+            return rates
+        return rates.reshape(c.shape[0] if c.ndim > 1 else 1, -1)
+
+    def make_probe(self, x: Tensor) -> Tensor:
+        """What `rates_at` needs of a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_features)
+            Input.
+
+        Returns
+        -------
+        Tensor
+            Its detached coefficients in double precision, or the input where the basis adapts;
+            nothing where rates do not depend on the sample.
+        """
+        x = x.detach().double()
+        if not self.policy.per_sample:
+            return x[..., :0]
+        return x if self.basis.needs_covariance else self.basis.analysis(x)
+
+    def penalty_weights(self, probe: Tensor, snapshot: Snapshot) -> Tensor:
+        r"""Weights :math:`v_k` with which :math:`R = \sum_k v_k \mathrm E[p_k]` counts variance.
+
+        They are the coefficients' variances times multiplicities, divided by their sum: R is the
+        expected fraction of variance that is dropped.
+
+        Parameters
+        ----------
+        probe : Tensor
+            What `make_probe` returned.
+        snapshot : Snapshot
+            Frozen statistics.
+
+        Returns
+        -------
+        Tensor of shape (n_rates,)
+            Weights that sum to 1, or zeros where nothing varies.
+        """
+        weighted = snapshot.variance * self.basis.layout.weight.to(snapshot.variance)
+        total = weighted.sum()
+        weights = weighted / torch.where(total > 0, total, 1.0)
+        if not self.policy.per_sample:
+            return weights
+        n_series = probe[0].numel() // probe.shape[-1] if probe.ndim > 1 else 1
+        return weights.repeat(n_series) / n_series
+
+    def rate_bounds(self) -> tuple[float, float]:
+        """Smallest and largest rate of a coefficient that is not locked.
+
+        Returns
+        -------
+        low, high : float
+            Bounds.
+        """
+        return self.p_min, self.p_max
+
+    # Parameters
+
+    def get_omega(self) -> Tensor:
+        """Copy of the policy's parameters.
+
+        Returns
+        -------
+        Tensor of shape (n_parameters,)
+            Weights and, last, the bias.
+        """
+        return self.omega.clone()
+
+    @torch.no_grad()
+    def set_omega(self, omega: Tensor) -> None:
+        """Change the policy's parameters in place.
+
+        Parameters
+        ----------
+        omega : Tensor of shape (n_parameters,)
+            Weights and, last, the bias.
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong or a value is not finite; nothing is changed then.
+        """
+        if omega.shape != self.omega.shape or not torch.isfinite(omega).all():
+            raise ValueError(
+                f"{type(self).__name__}.set_omega: omega must be finite and have shape "
+                f"{tuple(self.omega.shape)}, got {omega.tolist()}."
+            )
+        self.omega.copy_(omega)
+        self._refresh_rates()
+
+    def omega_bounds(self) -> tuple[Tensor, Tensor]:
+        """Bounds of the parameters.
+
+        Returns
+        -------
+        lower, upper : Tensor of shape (n_parameters,)
+            Bounds.
+        """
+        lower, upper = self.policy.bounds()
+        return lower.to(self.omega), upper.to(self.omega)
+
+    def bias_direction(self) -> Tensor:
+        """Direction along which every free rate grows: the bias.
+
+        Returns
+        -------
+        Tensor of shape (n_parameters,)
+            Unit vector.
+        """
+        direction = torch.zeros_like(self.omega)
+        direction[-1] = 1
+        return direction
+
+    # Statistics
+
+    def observe(self, x: Tensor) -> None:
+        """Let a batch enter the running statistics.
+
+        The rates do not change, except that the first batch ends the time in which each batch is
+        measured by its own energies. Batches that are empty or not finite are passed over.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_features)
+            Real input.
+        """
+        if self.statistics.accumulate(self.basis, x) and not self.observed:
+            self.adopt_snapshot(self.candidate_snapshot())
+
+    def snapshot(self) -> Snapshot:
+        """Copy of the snapshot in force.
+
+        Returns
+        -------
+        Snapshot
+            Frozen statistics.
+        """
+        if not self.basis.needs_covariance:
+            return Snapshot(self._log_energy.clone(), self._variance.clone())
+        # A copy of the basis and not a new one from the moments: it is to be restored bit by bit.
+        return Snapshot(
+            self._log_energy.clone(),
+            self._variance.clone(),
+            (self._mean.clone(), self._covariance.clone()),
+            copy.deepcopy(self.basis),
+        )
+
+    def candidate_snapshot(self) -> Snapshot:
+        """Snapshot that the running statistics propose.
+
+        Returns
+        -------
+        Snapshot
+            Frozen statistics.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing has been observed.
+        """
+        return self._stored(self.statistics.snapshot(self.basis))
+
+    def _stored(self, snapshot: Snapshot) -> Snapshot:
+        # In the precision in which it will be in force, so that nothing changes on adoption.
+        return replace(
+            snapshot,
+            log_energy=snapshot.log_energy.to(self._log_energy),
+            variance=snapshot.variance.to(self._variance),
+        )
+
+    def blend_snapshots(self, old: Snapshot, new: Snapshot, fraction: float) -> Snapshot:
+        """Snapshot a fraction of the way from one to another.
+
+        Parameters
+        ----------
+        old, new : Snapshot
+            Snapshots of this layer.
+        fraction : float
+            0 to 1.
+
+        Returns
+        -------
+        Snapshot
+            Frozen statistics.
+        """
+        return self._stored(old.blend(new, fraction))
+
+    @torch.no_grad()
+    def adopt_snapshot(self, snapshot: Snapshot) -> None:
+        """Put a snapshot in force.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            Snapshot of this layer.
+        """
+        self._log_energy.copy_(snapshot.log_energy)
+        self._variance.copy_(snapshot.variance)
+        if snapshot.basis is not None and snapshot.moments is not None:
+            self._mean.copy_(snapshot.moments[0])
+            self._covariance.copy_(snapshot.moments[1])
+            self.basis.load_state_dict(snapshot.basis.state_dict())
+        self.observed = bool(self.statistics.weight > 0)
+        self._refresh_rates()
+
+    # Being a module
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CoefficientRates:
+        # module.half() and .bfloat16() are meant for activations; rates and energies keep float32.
+        before = [
+            (module, name, buffer)
+            for module in self.modules()
+            for name, buffer in module._buffers.items()
+            if buffer is not None and buffer.is_floating_point()
+        ]
+        super()._apply(fn, recurse)
+        for module, name, buffer in before:
+            after = module._buffers[name]
+            if after is not None and after.dtype.itemsize < 4:
+                module._buffers[name] = buffer.to(after.device)
+        return self
+
+
+def _after_loading(module: CoefficientRates, _: Any) -> None:
+    module.observed = bool(module.statistics.weight > 0)
+    module._refresh_rates()

@@ -1,0 +1,90 @@
+"""A rate layer without masks: its objective is an explicit function of the rates."""
+
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+
+class PlainLayer:
+    """Rates are the parameters themselves, or their sigmoid; `current` is what a loss reads."""
+
+    def __init__(self, omega, *, sigmoid=False, weights=None, bounds=(0.0, 1.0)):
+        self.omega = torch.as_tensor(omega, dtype=torch.float64).clone()
+        self.sigmoid = sigmoid
+        self.weights = torch.zeros_like(self.omega) if weights is None else weights
+        self.bounds = bounds
+        self.relaxed_omega = None
+        self.captured = torch.zeros(1)
+        self.shift, self.proposal = torch.zeros(()), torch.zeros(())
+        self.n_adopted = 0
+
+    @property
+    def current(self):
+        omega = self.omega if self.relaxed_omega is None else self.relaxed_omega
+        return self.rates_at(omega, None, self.shift)
+
+    def get_omega(self):
+        return self.omega.clone()
+
+    def set_omega(self, omega):
+        self.omega.copy_(omega)
+
+    def omega_bounds(self):
+        low, high = (-50.0, 50.0) if self.sigmoid else self.bounds
+        return torch.full_like(self.omega, low), torch.full_like(self.omega, high)
+
+    def bias_direction(self):
+        return torch.ones_like(self.omega)
+
+    def rate_bounds(self):
+        return self.bounds
+
+    def rates_at(self, omega, probe, snapshot, *, smooth=False):
+        return (torch.sigmoid(omega) if self.sigmoid else omega) + snapshot
+
+    def penalty_weights(self, probe, snapshot):
+        return self.weights
+
+    def capture(self, enabled):
+        self.capturing = enabled
+
+    def take_captured(self):
+        return self.captured
+
+    def observe(self, x):
+        self.observed = x
+
+    def make_probe(self, x):
+        return x
+
+    def snapshot(self):
+        return self.shift
+
+    def candidate_snapshot(self):
+        return self.proposal
+
+    def blend_snapshots(self, old, new, fraction):
+        return old + fraction * (new - old)
+
+    def adopt_snapshot(self, snapshot):
+        self.shift = snapshot
+        self.n_adopted += 1
+
+    @contextmanager
+    def relaxed(self, omega, uniforms, temperature):
+        self.relaxed_omega = omega
+        yield
+        self.relaxed_omega = None
+
+    def get_rng_state(self):
+        return torch.zeros(1, dtype=torch.uint8)
+
+    def set_rng_state(self, state):
+        self.rng_state = state
+
+
+@pytest.fixture
+def plain_layer():
+    """The class of layers whose rates are explicit functions of their parameters."""
+    return PlainLayer
