@@ -34,7 +34,13 @@ MASKS = {
         "equality is tested at rate 0 in tests/neural_network"
     )
 }
-FAST_NET = {"max_iter": 20, "tol": 1e6, "n_iter_no_change": 20, "random_state": 0}
+FAST_NET = {
+    "max_iter": 10,
+    "learning_rate": 0.01,
+    "hidden_layer_sizes": (16,),
+    "update_every": 10,
+    "random_state": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -230,11 +236,11 @@ def test_one_recording(case):
         result(estimator, X[:1])[0], result(estimator, X)[0], rtol=1e-6, atol=1e-9
     )
     refit = clone(estimator)
-    if refit.__sklearn_tags__().target_tags.required or isinstance(refit, NonlinearICAEncoder):
-        with pytest.raises(ValueError, match=r"(?i)1 |one|class"):
+    if is_classifier(refit):
+        with pytest.raises(ValueError, match=r"(?i)class"):
             refit.fit(X[:1], y[:1])
     else:
-        assert len(result(refit.fit(X[:1]), X)) == len(X)
+        assert len(result(refit.fit(X[:1], y[:1]), X)) == len(X)
 
 
 @each

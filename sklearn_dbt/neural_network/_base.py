@@ -247,7 +247,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             sample_weight, panel.data, dtype=panel.dtype, ensure_non_negative=True
         )
         y = self._encode_target(y, resume, classes)
-        weights = weights * self._class_weights(y)
+        weights = (weights * self._class_weights(y)).astype(panel.dtype, copy=False)
         kept = np.flatnonzero(weights)
         if groups is not None and len(groups) != panel.n_recordings:
             raise ValueError(
@@ -417,8 +417,8 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     _y_options: dict = {}
 
-    def _class_weights(self, y: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        return np.array(1.0)
+    def _class_weights(self, y: np.ndarray) -> np.ndarray | float:  # noqa: ARG002
+        return 1.0
 
     @staticmethod
     @abstractmethod

@@ -95,7 +95,8 @@ class TrustRegionDropoutRegressor(RegressorMixin, BaseTrustRegionDropout):
         ndarray of shape (n,) or (n, n_outputs)
             In the precision of the network.
         """
-        outputs = self._outputs(X) * self._target_scale + self._target_mean
+        outputs = self._outputs(X)
+        outputs = outputs * self._target_scale + self._target_mean
         return outputs[:, 0] if self._target_is_1d else outputs
 
     @property
@@ -296,7 +297,8 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
         ndarray of shape (n,)
             Class labels.
         """
-        return self.classes_[self._outputs(X).argmax(axis=1)]
+        codes = self._outputs(X).argmax(axis=1)
+        return self.classes_[codes]
 
     @property
     def _n_outputs(self) -> int:
@@ -319,9 +321,9 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
             )
         return np.searchsorted(self.classes_, y)
 
-    def _class_weights(self, y: np.ndarray) -> np.ndarray:
+    def _class_weights(self, y: np.ndarray) -> np.ndarray | float:
         if self.class_weight is None:
-            return np.array(1.0)
+            return 1.0
         weights = self.class_weight
         if isinstance(weights, dict):
             weights = {code: weights.get(label, 1.0) for code, label in enumerate(self.classes_)}
