@@ -43,7 +43,7 @@ CONTROLLERS = {"trust_region": TrustRegionController, "decay": DecayController}
 # Rows that go through the network at once outside training.
 ROWS_AT_ONCE = 1024
 # How many updates of the rates a whole fit makes when update_every="auto".
-UPDATES_PER_FIT = 50
+UPDATES_PER_FIT = 30
 
 PARAMETERS = """
     Parameters
@@ -86,7 +86,7 @@ PARAMETERS = """
     validation_fraction : float, default=0.1
         Share held out; classes keep their shares, and groups stay whole when `fit` gets them.
     update_every : "auto" or int, default="auto"
-        Optimizer steps between two updates of the rates; "auto" makes about 50 updates in
+        Optimizer steps between two updates of the rates; "auto" makes about 30 updates in
         `max_iter` epochs.
     warm_up : float, default=0.1
         Share of `max_iter` in which rates stand still while energies are gathered, in [0, 1).

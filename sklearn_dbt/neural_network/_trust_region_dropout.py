@@ -317,7 +317,7 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 classes in y; the data contains only one "
-                f"class: {self.classes_[0]!r}."
+                f"class: {self.classes_.tolist()[0]!r}."
             )
         return np.searchsorted(self.classes_, y)
 
