@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -81,7 +82,8 @@ def eager() -> Iterator[None]:
     with _lock:
         if _depth == 0:
             _stance = ExitStack()
-            _stance.enter_context(torch.compiler.set_stance("force_eager"))
+            if "torch._dynamo" in sys.modules:  # else nothing is compiled; its import takes seconds
+                _stance.enter_context(torch.compiler.set_stance("force_eager"))
         _depth += 1
     try:
         yield

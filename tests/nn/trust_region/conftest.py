@@ -84,7 +84,7 @@ class PlainLayer:
         self.rng_state = state
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plain_layer():
     """The class of layers whose rates are explicit functions of their parameters."""
     return PlainLayer
