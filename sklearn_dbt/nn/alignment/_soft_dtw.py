@@ -1,0 +1,261 @@
+"""Soft dynamic time warping: value, gradient and expected alignment of batches of pairs."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sklearn_dbt.nn.alignment._band import least_band
+from sklearn_dbt.nn.alignment._checks import check_pairs, check_positive
+
+
+def soft_dtw(
+    x: Tensor,
+    y: Tensor,
+    gamma: float | Tensor = 1.0,
+    *,
+    band: int | None = None,
+    lengths_x: Tensor | Sequence[int] | None = None,
+    lengths_y: Tensor | Sequence[int] | None = None,
+    divergence: bool = False,
+) -> Tensor:
+    r"""Return the soft-DTW value, or its divergence, of each pair of series.
+
+    With the squared Euclidean cost :math:`D_{ij} = \lVert x_i - y_j \rVert^2` between samples
+
+    .. math::
+
+        \mathrm{sdtw}_\gamma(x, y) = -\gamma \log \sum_{\pi}
+            \exp\Bigl(-\tfrac{1}{\gamma} \sum_{(i, j) \in \pi} D_{ij}\Bigr),
+
+    summed over all alignments :math:`\pi`: paths from (1, 1) to (n, m) by steps (1, 0), (0, 1) and
+    (1, 1). As :math:`\gamma \to 0` it becomes the (squared) dynamic time warping cost. It can be
+    negative; the divergence
+
+    .. math::
+
+        \mathrm{sdtw}_\gamma(x, y) - \tfrac12 \mathrm{sdtw}_\gamma(x, x)
+            - \tfrac12 \mathrm{sdtw}_\gamma(y, y)
+
+    is 0 for equal series. It is returned as it stands here: series of different lengths have a
+    positive divergence even where both are the same constant, so whoever compares pairs of
+    different lengths should divide by :math:`n + m`.
+
+    Gradients flow to ``x``, ``y`` and ``gamma``. They are exact derivatives of the value, computed
+    in closed form: with E the expected alignment, :math:`\partial / \partial D_{ij} = E_{ij}` and
+    :math:`\partial / \partial \gamma = (\mathrm{sdtw} - \langle E, D \rangle) / \gamma`, which is
+    minus the entropy of the distribution over alignments. The gradient cannot be differentiated
+    again.
+
+    Parameters
+    ----------
+    x, y : tensors of shape (n_pairs, n_channels, n_times_x) and (n_pairs, n_channels, n_times_y)
+        The series, float32 or float64, on one device.
+    gamma : float or tensor of one element, default=1.0
+        Smoothing, positive, in units of the squared amplitude.
+    band : int, default=None
+        Sakoe-Chiba radius in samples of the longer series: a path may leave the straight line
+        between the corners by that much. For equal lengths this is :math:`|i - j| \le r`, for
+        unequal ones :math:`|i (m - 1) - j (n - 1)| \le r (\min(n, m) - 1)`, counted from 0.
+        None admits all paths.
+    lengths_x, lengths_y : sequence or tensor of n_pairs int, default=None
+        Number of samples of each series; what follows them is padding, is not looked at and has a
+        gradient of 0. None takes all samples.
+    divergence : bool, default=False
+        Whether to subtract the value of each series with itself.
+
+    Returns
+    -------
+    value : tensor of shape (n_pairs,)
+        In the dtype of ``x``. NaN where a series holds NaN.
+
+    Raises
+    ------
+    TypeError
+        If the series are not tensors of one floating dtype, or a number is of the wrong type.
+    ValueError
+        If shapes, devices or lengths do not agree, ``gamma`` is not positive or the band is too
+        narrow for a path (the message names the least radius that works).
+
+    References
+    ----------
+    Cuturi, M. and Blondel, M. (2017). Soft-DTW: a differentiable loss function for time-series.
+    International Conference on Machine Learning.
+
+    Mensch, A. and Blondel, M. (2018). Differentiable dynamic programming for structured prediction
+    and attention. International Conference on Machine Learning.
+
+    Blondel, M., Mensch, A. and Vert, J.-P. (2021). Differentiable divergences between time series.
+    International Conference on Artificial Intelligence and Statistics.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn import soft_dtw
+    >>> x = torch.tensor([[[0.0, 1.0, 2.0, 2.0]]], requires_grad=True)
+    >>> y = torch.tensor([[[0.0, 0.0, 1.0, 2.0]]])
+    >>> value = soft_dtw(x, y, gamma=0.01)
+    >>> bool(value.abs() < 1e-6)  # one is a warped copy of the other
+    True
+    >>> soft_dtw(x, y, gamma=1.0, divergence=True).backward()
+    >>> x.grad.shape
+    torch.Size([1, 1, 4])
+    """
+    lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
+    gamma = check_positive(gamma, "gamma")
+    _check_band(band, lengths_x, lengths_y)
+    value = _value(x, y, gamma, lengths_x, lengths_y, band)
+    if divergence:
+        own_x = _value(x, x, gamma, lengths_x, lengths_x, band)
+        own_y = _value(y, y, gamma, lengths_y, lengths_y, band)
+        value = value - (own_x + own_y) / 2
+    return value
+
+
+def soft_dtw_alignment(
+    x: Tensor,
+    y: Tensor,
+    gamma: float | Tensor = 1.0,
+    *,
+    band: int | None = None,
+    lengths_x: Tensor | Sequence[int] | None = None,
+    lengths_y: Tensor | Sequence[int] | None = None,
+) -> Tensor:
+    r"""Return the expected alignment matrix of each pair of series.
+
+    Entry (i, j) is the probability that an alignment drawn from the Gibbs distribution
+
+    .. math::
+
+        p(\pi) \propto \exp\Bigl(-\tfrac{1}{\gamma} \sum_{(i, j) \in \pi} D_{ij}\Bigr)
+
+    matches sample i of ``x`` with sample j of ``y``; it is the derivative of
+    :func:`soft_dtw` with respect to the cost :math:`D_{ij}`. As ``gamma`` goes to 0 it becomes the
+    best path, as it grows the mean of all paths. The result carries no gradient.
+
+    Parameters
+    ----------
+    x, y : tensors of shape (n_pairs, n_channels, n_times_x) and (n_pairs, n_channels, n_times_y)
+        The series, float32 or float64, on one device.
+    gamma : float or tensor of one element, default=1.0
+        Smoothing, positive, in units of the squared amplitude.
+    band : int, default=None
+        Sakoe-Chiba radius in samples, as in :func:`soft_dtw`.
+    lengths_x, lengths_y : sequence or tensor of n_pairs int, default=None
+        Number of samples of each series. None takes all samples.
+
+    Returns
+    -------
+    alignment : tensor of shape (n_pairs, n_times_x, n_times_y)
+        Values in [0, 1]; 0 outside the band and in the padding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`soft_dtw`.
+
+    References
+    ----------
+    Cuturi, M. and Blondel, M. (2017). Soft-DTW: a differentiable loss function for time-series.
+    International Conference on Machine Learning.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_dbt.nn import soft_dtw_alignment
+    >>> x = torch.tensor([[[0.0, 1.0, 5.0]]])
+    >>> y = torch.tensor([[[0.0, 0.0, 1.0, 5.0]]])
+    >>> soft_dtw_alignment(x, y, gamma=0.01).round().int()
+    tensor([[[1, 1, 0, 0],
+             [0, 0, 1, 0],
+             [0, 0, 0, 1]]], dtype=torch.int32)
+    """
+    lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
+    gamma = check_positive(gamma, "gamma")
+    _check_band(band, lengths_x, lengths_y)
+    with torch.no_grad():
+        return _operator(x, y, gamma, lengths_x, lengths_y, band, False, True)[-1]
+
+
+# A registered operator, so that torch.compile takes it as one node and does not look inside.
+@torch.library.custom_op("sklearn_dbt::soft_dtw", mutates_args=())
+def _operator(
+    x: Tensor,
+    y: Tensor,
+    gamma: Tensor,
+    lengths_x: Tensor,
+    lengths_y: Tensor,
+    band: int | None,
+    gradient: bool,
+    alignment: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return value, gradients by x, y and gamma, and alignment; empty where not asked for.
+
+    Each pair's value is one number, so its whole gradient is found in the forward pass.
+    """
+    if x.device.type == "cpu":  # numba is imported at the first use
+        from sklearn_dbt.nn.alignment._kernels import solve
+    else:
+        from sklearn_dbt.nn.alignment._diagonals import solve
+    wanted = {"gradient": gradient, "alignment": alignment}
+    return solve(x, y, lengths_x, lengths_y, band, float(gamma.detach()), **wanted)
+
+
+@_operator.register_fake
+def _shapes(x, y, gamma, lengths_x, lengths_y, band, gradient, alignment):  # noqa: ARG001
+    n_pairs, _, n = x.shape
+    some = n_pairs if gradient or alignment else 0
+    return (
+        x.new_empty(n_pairs),
+        x.new_empty(x.shape if gradient else (0, 0, 0)),
+        y.new_empty(y.shape if gradient else (0, 0, 0)),
+        x.new_empty(some),
+        x.new_empty(n_pairs if alignment else 0, n, y.shape[2]),
+    )
+
+
+def _remember(ctx, inputs, output):
+    ctx.save_for_backward(*output[1:4], inputs[2])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx, grad_value, *grad_others):
+    if any(grad is not None for grad in grad_others):
+        raise RuntimeError("soft_dtw can be differentiated once, not twice.")
+    if grad_value is None:
+        return (None,) * 8
+    grad_x, grad_y, grad_gamma, gamma = ctx.saved_tensors
+    pairs = grad_value[:, None, None]
+    return (
+        pairs * grad_x if ctx.needs_input_grad[0] else None,
+        pairs * grad_y if ctx.needs_input_grad[1] else None,
+        (grad_value * grad_gamma).sum().to(gamma).reshape(gamma.shape),
+        *(None,) * 5,
+    )
+
+
+_operator.register_autograd(_backward, setup_context=_remember)
+
+
+def _value(
+    x: Tensor, y: Tensor, gamma: Tensor, lengths_x: Tensor, lengths_y: Tensor, band: int | None
+) -> Tensor:
+    tracked = x.requires_grad or y.requires_grad or gamma.requires_grad
+    gradient = tracked and torch.is_grad_enabled()
+    return _operator(x, y, gamma, lengths_x, lengths_y, band, gradient, False)[0]
+
+
+def _check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:
+    if band is None:
+        return
+    if isinstance(band, bool) or not hasattr(band, "__index__"):
+        raise TypeError(f"band is a radius in samples, an int or None; got {band!r}.")
+    if band < 0:
+        raise ValueError(f"band is a radius in samples and must be at least 0; got {band}.")
+    pairs = torch.stack([lengths_x, lengths_y], 1).unique(dim=0).tolist()
+    least, n, m = max((least_band(n, m), n, m) for n, m in pairs)
+    if band < least:
+        raise ValueError(
+            f"band={band} is too narrow for series of lengths {n} and {m}: no path fits into it. "
+            f"The least radius that works is {least}."
+        )
