@@ -19,7 +19,8 @@ PACKAGE = ROOT / "sklearn_dbt"
 TESTS = ROOT / "tests"
 
 #: What the engine may stand on, beside the standard library and itself.
-ENGINE_GROUND = {"numpy", "scipy", "torch", "pywt", "numba"}
+#: (llvmlite is what numba itself stands on: its intrinsics are written in it.)
+ENGINE_GROUND = {"numpy", "scipy", "torch", "pywt", "numba", "llvmlite"}
 #: Which rooms of the engine a room may look into. Rooms not named here know nobody.
 ENGINE_DOORS = {"dropout": {"basis"}}
 #: Only ``inspection`` shows what other families keep in their ``_display.py``.
