@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
 import pywt
+import scipy.fft
 
 # Median of |z| for a standard normal z.
 MAD_OF_STANDARD_NORMAL = 0.6744897501960817
@@ -119,19 +121,29 @@ class StationaryTransform(DiscreteTransform):
     """Stationary transform: the bands of the discrete one at every sample, so it does not shift.
 
     Recordings whose length is no multiple of ``2**level`` are extended at their end by the
-    boundary mode; the transform itself is periodic.
+    boundary mode; the transform itself is periodic. So each band, and each band's synthesis, is
+    one circular convolution: with PyWavelets' result for a unit impulse, in the Fourier domain.
+    (``pywt.iswt`` averages over all ``2**level`` shifts of a discrete transform instead.)
     """
 
     def analysis(self, x: np.ndarray) -> list[np.ndarray]:
         missing = -x.shape[-1] % 2**self.level
         if missing:
             x = self._extended(x, missing)
-        return pywt.swt(x, self.wavelet, level=self.level, axis=-1, trim_approx=True)
+        n = x.shape[-1]
+        kernels, _ = _stationary_kernels(self.wavelet, self.level, n)
+        spectrum = scipy.fft.rfft(x)
+        return [scipy.fft.irfft(spectrum * k.astype(spectrum.dtype), n) for k in kernels]
 
     def synthesis(self, bands: Sequence[Coefficients], n_times: int) -> np.ndarray:
-        zeros = np.zeros_like(next(band for band in bands if band is not None))
-        bands = [zeros if band is None else band for band in bands]
-        return pywt.iswt(bands, self.wavelet, axis=-1)[..., :n_times]
+        n = next(band.shape[-1] for band in bands if band is not None)
+        _, kernels = _stationary_kernels(self.wavelet, self.level, n)
+        spectrum = 0
+        for band, kernel in zip(bands, kernels, strict=True):
+            if band is not None:
+                part = scipy.fft.rfft(band)
+                spectrum = spectrum + part * kernel.astype(part.dtype)
+        return scipy.fft.irfft(spectrum, n)[..., :n_times]
 
     def _extended(self, x: np.ndarray, missing: int) -> np.ndarray:
         """Signal and `missing` samples more at its end."""
@@ -151,6 +163,18 @@ class StationaryTransform(DiscreteTransform):
             width = [(0, 0)] * (x.ndim - 1) + [(0, missing)]
             tail = pywt.pad(x, width, self.mode)[..., n:]
         return np.concatenate([x, tail.astype(x.dtype, copy=False)], axis=-1)
+
+
+@lru_cache(maxsize=16)
+def _stationary_kernels(wavelet: str, level: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Transfer functions of analysis and synthesis, (n_bands, n // 2 + 1) each."""
+    impulse = np.zeros(n)
+    impulse[0] = 1
+    analysis = np.stack(pywt.swt(impulse, wavelet, level, trim_approx=True))
+    # Row b has its impulse in band b.
+    impulses = list(np.eye(level + 1)[:, :, None] * impulse)
+    synthesis = pywt.iswt(impulses, wavelet, axis=-1)
+    return scipy.fft.rfft(analysis), scipy.fft.rfft(synthesis)
 
 
 class PacketTransform(BandTransform):

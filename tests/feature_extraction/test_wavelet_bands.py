@@ -109,6 +109,19 @@ def test_components_sum_to_the_input_whatever_the_filter(name, wavelet):
     np.testing.assert_allclose(components.sum(axis=-2), x, atol=1e-12)
 
 
+@pytest.mark.parametrize("wavelet", ["haar", "db4", "bior2.4", "sym20"])
+@pytest.mark.parametrize(("n", "level"), [(2, 1), (24, 3), (64, 6)])
+def test_stationary_synthesis_is_pywavelets(wavelet, n, level):
+    bands = [signals(n, seed) for seed in range(level + 1)]
+    transform = TRANSFORMS["swt"](wavelet, "periodization", level)
+    expected = pywt.iswt(bands, wavelet, axis=-1)
+    np.testing.assert_allclose(transform.synthesis(bands, n), expected, atol=1e-11)
+    alone = [None] * level + bands[-1:]
+    zeros = [np.zeros_like(band) for band in bands[:-1]]
+    expected = pywt.iswt([*zeros, bands[-1]], wavelet, axis=-1)
+    np.testing.assert_allclose(transform.synthesis(alone, n), expected, atol=1e-11)
+
+
 @each
 def test_single_precision_is_kept(name):
     x = signals(37).astype(np.float32)
