@@ -2,9 +2,9 @@
 Dropout rates that are learned under a trust region
 ===================================================
 
-A small network tells two movements apart: an actor draws a gun, or only points a finger. The series
-is the position of the hand along one axis, five seconds at 30 frames a second; there are fifty
-recordings to learn from. Dropout acts on the *frequencies* of the movement, and
+A small network tells two movements apart: an actor draws a gun, or only points a finger. The
+series is the position of the hand along one axis, five seconds at 30 frames a second; there are
+fifty recordings to learn from. Dropout acts on the *frequencies* of the movement, and
 :class:`~sklearn_dbt.neural_network.TrustRegionDropoutClassifier` moves its rates while it trains.
 """
 
@@ -26,16 +26,16 @@ X, X_test = X.astype(np.float32), X_test.astype(np.float32)
 print("training panel", X.shape, "test panel", X_test.shape)
 
 # %%
-# One fit. Every weak frequency starts with a high rate, every strong one with a low rate; the mean
-# is 0.5. With ``sampling_rate`` frequencies are in hertz, and ``locks`` keeps the slowest movement,
-# below half a hertz, from ever being dropped.
+# One fit. Every weak frequency starts with a high rate, every strong one with a low rate; the
+# mean is 0.5. With ``sampling_rate`` frequencies are in hertz, and ``locks`` keeps the slowest
+# movement, below half a hertz, from ever being dropped.
 options = {"learning_rate": 3e-3, "max_iter": 300, "tol": 1e-3, "sampling_rate": 30}
 model = TrustRegionDropoutClassifier(locks=[(0, 0.5)], random_state=0, **options).fit(X, y)
 print(f"{model.n_iter_} epochs, test accuracy {model.score(X_test, y_test):.3f}")
 
 # %%
-# The rates over frequency, before training and after. The locked band is at zero. Above it, what is
-# strong is dropped less than at the start, and what is weak more.
+# The rates over frequency, before training and after. The locked band is at zero. Above it, what
+# is strong is dropped less than at the start, and what is weak more.
 start = TrustRegionDropoutClassifier(**model.get_params() | {"controller": "fixed"}).fit(X, y)
 
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
@@ -51,9 +51,9 @@ ax.legend()
 display = TrustRegionDisplay.from_estimator(model)
 
 # %%
-# Whether it helps is another question, and not to be answered by one fit. Three seeds beside three
-# alternatives: rates that stay where they are, no dropout at all, and logistic regression. On clean
-# data such as these, expect dropout of any kind to make little difference.
+# Whether it helps is another question, and not to be answered by one fit. Three seeds beside
+# three alternatives: rates that stay where they are, no dropout at all, and logistic regression.
+# On clean data such as these, expect dropout of any kind to make little difference.
 models = {
     "trust region": {},
     "fixed rates": {"controller": "fixed"},
