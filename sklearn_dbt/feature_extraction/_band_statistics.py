@@ -79,6 +79,34 @@ STATISTICS: dict[str, Callable[[Band], np.ndarray]] = {
 }
 
 
+# Degree of the Legendre polynomial behind each name.
+TRENDS: dict[str, int] = {"mean": 0, "slope": 1, "curvature": 2}
+
+
+def trend_statistics(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    r"""Signed shape of series in time: coefficients of their Legendre expansion.
+
+    .. math:: a_d = \frac{2 d + 1}{n} \sum_t x_t \, P_d(u_t), \qquad u_t \in (-1, 1)
+
+    Parameters
+    ----------
+    x : ndarray of shape (..., n_times)
+        Series.
+    names : sequence of str
+        Keys of ``TRENDS``.
+
+    Returns
+    -------
+    ndarray of shape (..., n_names)
+        In float64; the mean is exactly that.
+    """
+    n = x.shape[-1]
+    degrees = [TRENDS[name] for name in names]
+    u = (2 * np.arange(n) + 1) / n - 1
+    polynomials = np.polynomial.legendre.legvander(u, max(TRENDS.values()))[:, degrees]
+    return x.astype(np.float64) @ polynomials * (2 * np.array(degrees) + 1) / n
+
+
 def band_statistics(
     bands: Sequence[np.ndarray], edges: np.ndarray, names: Sequence[str]
 ) -> np.ndarray:

@@ -19,7 +19,12 @@ from sklearn_dbt._compat import (
     check_is_fitted,
     fit_context,
 )
-from sklearn_dbt.feature_extraction._band_statistics import STATISTICS, band_statistics
+from sklearn_dbt.feature_extraction._band_statistics import (
+    STATISTICS,
+    TRENDS,
+    band_statistics,
+    trend_statistics,
+)
 from sklearn_dbt.feature_extraction._wavelet_bands import RULES, TRANSFORMS, BandTransform, shrink
 
 # Packets double in number with every level: 16 bands unless more are asked for.
@@ -73,11 +78,15 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         ``"series"`` makes each band a channel: components in time that sum to the input, channel
         after channel, in each the bands from low to high. ``"features"`` gives the statistics of
         the coefficients, one row a recording. ``"denoised"`` keeps the shape of the input.
-    statistics : str or sequence of str, default=("log_energy", "entropy")
+    statistics : str or sequence of str, default=("log_energy",)
         Columns of ``"features"`` for each channel and band: ``"mean"``, ``"std"``,
         ``"energy"`` (mean square), ``"log_energy"`` (natural logarithm),
         ``"relative_energy"`` (share of the channel's energy), ``"entropy"`` (how evenly the
         energy is spread in time, 0 to 1) and ``"kurtosis"`` (excess).
+    trend : str or sequence of str, default=("mean", "slope", "curvature")
+        More columns of ``"features"`` for each channel, ahead of its bands: the signed shape of the
+        lowest band's series, which no energy tells. These are its coefficients on the Legendre
+        polynomials of degree 0, 1 and 2 over the recording; ``()`` leaves them out.
     sampling_rate : float, default=None
         Samples per second, in Hz. Given, names and `band_edges_` tell frequencies in Hz.
     threshold : {"soft", "hard", "garrote"}, default="soft"
@@ -128,11 +137,10 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
     (5, 6, 64)
     >>> np.allclose(embedder.inverse_transform(embedder.transform(X)), X)
     True
-    >>> embedder.set_params(output="features", statistics=["log_energy"], sampling_rate=100)
-    WaveletEmbedder(level=2, output='features', sampling_rate=100,
-                    statistics=['log_energy'])
+    >>> embedder.set_params(output="features", trend="slope", sampling_rate=100)
+    WaveletEmbedder(level=2, output='features', sampling_rate=100, trend='slope')
     >>> embedder.fit(X).get_feature_names_out()[:2].tolist()
-    ['ch0_a2_0-12.5Hz_log_energy', 'ch0_d2_12.5-25Hz_log_energy']
+    ['ch0_a2_0-12.5Hz_trend_slope', 'ch0_a2_0-12.5Hz_log_energy']
     """
 
     _parameter_constraints: dict = {
@@ -142,6 +150,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         "transform": [StrOptions(set(TRANSFORMS))],
         "output": [StrOptions({"series", "features", "denoised"})],
         "statistics": ["array-like", str],
+        "trend": ["array-like", str],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "threshold": [StrOptions(set(RULES))],
         "noise": [StrOptions({"finest", "level"})],
@@ -155,7 +164,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         transform="dwt",
         output="series",
         *,
-        statistics=("log_energy", "entropy"),
+        statistics=("log_energy",),
+        trend=("mean", "slope", "curvature"),
         sampling_rate=None,
         threshold="soft",
         noise="finest",
@@ -166,6 +176,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         self.transform = transform
         self.output = output
         self.statistics = statistics
+        self.trend = trend
         self.sampling_rate = sampling_rate
         self.threshold = threshold
         self.noise = noise
@@ -200,7 +211,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         -------
         self : WaveletEmbedder
         """
-        _check_statistics(self.statistics)
+        self._column_names()
         panel = check_panel(self, X, reset=True, ragged=True, min_times=2)
         self.level_ = self._choose_level(int(panel.lengths.min()))
         bands = self._band_transform()
@@ -221,8 +232,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         ndarray or list of ndarray
             ``(n, n_channels * n_bands, n_times)`` for ``"series"``, the shape of `X` for
             ``"denoised"`` (lists for lists, and for a table a table), or
-            ``(n, n_channels * n_bands * n_statistics)`` for ``"features"``; in the precision of
-            `X`.
+            ``(n, n_channels * (n_trend + n_bands * n_statistics))`` for ``"features"``; in the
+            precision of `X`.
         """
         check_is_fitted(self)
         panel = check_panel(
@@ -289,8 +300,11 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         columns = [f"{c}_{band}" for c in channels for band in self._band_labels()]
         if self.output == "series":
             return series_names(columns, self.n_features_in_, is_table)
-        names = _check_statistics(self.statistics)
-        return np.array([f"{c}_{name}" for c in columns for name in names], dtype=object)
+        trend, names = self._column_names()
+        bands = self._band_labels()
+        of_channel = [f"{bands[0]}_trend_{name}" for name in trend]
+        of_channel += [f"{band}_{name}" for band in bands for name in names]
+        return np.array([f"{c}_{column}" for c in channels for column in of_channel], dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -328,9 +342,18 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
 
     def _features(self, x: np.ndarray) -> np.ndarray:
         bands = self._band_transform()
-        names = _check_statistics(self.statistics)
-        table = band_statistics(bands.analysis(x), bands.edges, names)
+        trend, names = self._column_names()
+        coefficients = bands.analysis(x)
+        table = band_statistics(coefficients, bands.edges, names).reshape(*x.shape[:-1], -1)
+        if trend:
+            alone = [coefficients[0], *(None for _ in coefficients[1:])]
+            shape = trend_statistics(bands.synthesis(alone, x.shape[-1]), trend)
+            table = np.concatenate([shape, table], axis=-1)
         return table.reshape(len(x), -1).astype(x.dtype)
+
+    def _column_names(self) -> tuple[list[str], list[str]]:
+        trend = _check_names("trend", self.trend, TRENDS, may_be_empty=True)
+        return trend, _check_names("statistics", self.statistics, STATISTICS)
 
     def _denoised(self, x: np.ndarray) -> np.ndarray:
         bands, n = self._band_transform(), x.shape[-1]
@@ -385,11 +408,9 @@ def _map_by_length(rule: Callable[[np.ndarray], np.ndarray], panel: Panel):
     return results
 
 
-def _check_statistics(statistics) -> list[str]:
-    names = [statistics] if isinstance(statistics, str) else list(statistics)
-    unknown = [name for name in names if name not in STATISTICS]
-    if not names or unknown or len(set(names)) < len(names):
-        raise ValueError(
-            f"statistics must be different names among {', '.join(STATISTICS)}; got {statistics!r}."
-        )
+def _check_names(what: str, given, known: dict, *, may_be_empty: bool = False) -> list[str]:
+    names = [given] if isinstance(given, str) else list(given)
+    unknown = [name for name in names if name not in known]
+    if (not names and not may_be_empty) or unknown or len(set(names)) < len(names):
+        raise ValueError(f"{what} must be different names among {', '.join(known)}; got {given!r}.")
     return names

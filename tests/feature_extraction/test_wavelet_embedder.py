@@ -99,7 +99,8 @@ def bands_of(x, transform, level):
 def test_features_are_statistics_of_pywavelets_bands(X, transform):
     embedder = WaveletEmbedder(
         "db2", 2, transform=transform, output="features", statistics=("std", "log_energy")
-    ).fit(X)
+    )
+    embedder.set_params(trend=()).fit(X)
     table = embedder.transform(X)
     for i, recording in enumerate(X):
         row = []
@@ -109,13 +110,27 @@ def test_features_are_statistics_of_pywavelets_bands(X, transform):
         np.testing.assert_allclose(table[i], row, rtol=1e-10)
 
 
-def test_default_features_are_log_energy_and_entropy(X):
+def test_trend_is_the_signed_shape_of_the_lowest_band(X):
+    embedder = WaveletEmbedder("db2", 2, "symmetric", output="features", sampling_rate=100)
+    table = embedder.set_output(transform="pandas").fit_transform(X)
+    lowest = WaveletEmbedder("db2", 2, "symmetric").fit_transform(X)[:, ::3]
+    u = (2 * np.arange(X.shape[-1]) + 1) / X.shape[-1] - 1
+    shapes = {"mean": u**0, "slope": 3 * u, "curvature": 5 * (1.5 * u**2 - 0.5)}
+    for c in range(X.shape[1]):
+        for name, shape in shapes.items():
+            column = table[f"ch{c}_a2_0-12.5Hz_trend_{name}"]
+            np.testing.assert_allclose(column, (lowest[:, c] * shape).mean(-1), atol=1e-12)
+
+
+def test_default_features_are_trend_and_log_energy(X):
     names = WaveletEmbedder(level=1, output="features").fit(X).get_feature_names_out()
-    assert names[:4].tolist() == [
+    assert names[:6].tolist() == [
+        "ch0_a1_trend_mean",
+        "ch0_a1_trend_slope",
+        "ch0_a1_trend_curvature",
         "ch0_a1_log_energy",
-        "ch0_a1_entropy",
         "ch0_d1_log_energy",
-        "ch0_d1_entropy",
+        "ch1_a1_trend_mean",
     ]
 
 
@@ -184,7 +199,7 @@ def test_each_name_is_the_band_it_says():
     for transform, label in (("dwt", "d3_12.5-25Hz"), ("packet", "ada_12.5-25Hz")):
         level = 4 if transform == "dwt" else 3
         embedder = WaveletEmbedder("db8", level, "symmetric", transform, "features")
-        embedder.set_params(statistics=["energy"], sampling_rate=200)
+        embedder.set_params(statistics=["energy"], trend=(), sampling_rate=200)
         frame = embedder.set_output(transform="pandas").fit_transform(X)
         loudest = frame.iloc[0].idxmax()
         low, high = embedder.band_edges_[np.argmax(frame.iloc[0, frame.shape[1] // 2 :])]
@@ -368,6 +383,7 @@ def test_pipeline_and_grid_search():
         ({"level": 8}, "level must be at most 7 for recordings of 64 time points, got 8"),
         ({"sampling_rate": 0}, r"sampling_rate.* must be a float in the range \(0.0, inf\)"),
         ({"statistics": ["power"]}, r"among mean, std, .*kurtosis; got \['power'\]"),
+        ({"trend": "bend"}, r"trend must be .* among mean, slope, curvature; got 'bend'"),
         ({"statistics": []}, r"among mean, std, .*kurtosis; got \[\]"),
         ({"statistics": ["mean", "mean"]}, r"must be different names"),
     ],
