@@ -1,0 +1,13 @@
+"""Contrastive networks for nonlinear ICA, and the linear unmixing of what they learn."""
+
+from ._joint_diagonalization import JointDiagonalization, joint_diagonalize, separability
+from ._maxout import Maxout
+from ._time_contrastive import TimeContrastiveNetwork
+
+__all__ = [
+    "JointDiagonalization",
+    "Maxout",
+    "TimeContrastiveNetwork",
+    "joint_diagonalize",
+    "separability",
+]
