@@ -53,7 +53,7 @@ def test_any_transform_is_pywavelets(transform, seed):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_wavelet_is_pywavelets(mode):
-    for wavelet in WAVELETS:
+    for wavelet in WAVELETS[MODES.index(mode) % 3 :: 3]:
         check_against_pywavelets(21, wavelet, None, mode, seed=0)
 
 
@@ -61,6 +61,14 @@ def test_every_wavelet_is_pywavelets(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_long_signals_are_pywavelets(mode, level):
     check_against_pywavelets(1001, "db4", level, mode, seed=0)
+
+
+def test_long_signals_compile():
+    # Long and short levels take different ways.
+    basis, x = DWT(600, "db2"), torch.randn(2, 600, generator=torch.Generator().manual_seed(0))
+    torch._dynamo.reset()
+    compiled = torch.compile(basis.analysis, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), basis.analysis(x))
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db4", "bior1.1", "bior2.2", "coif1", "dmey"])

@@ -233,8 +233,8 @@ def test_buffers_move_with_the_module(case):
 
 
 @each
-def test_compiled_equals_eager(case, generator):
-    n = 301
+@pytest.mark.parametrize("n", [13, pytest.param(301, marks=pytest.mark.slow)])
+def test_compiled_equals_eager(case, n, generator):
     basis = make(case, n)
     scale = signals(generator, basis.n_coefficients, dtype=torch.float32)
 
