@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..basis import Layout
+from ..basis import Basis, Layout
 
 __all__ = [
     "Band",
@@ -32,10 +32,8 @@ class Coefficients:
 
     Parameters
     ----------
-    layout : Layout
-        What each coefficient is.
-    n_features : int
-        Length of the signals in samples.
+    basis : Basis
+        The basis they belong to.
     sampling_rate : float, default=None
         Samples per second in Hz.
     population : Tensor of shape (n_coefficients,), default=None
@@ -48,16 +46,20 @@ class Coefficients:
     >>> import torch
     >>> from sklearn_dbt.nn.basis import DCT
     >>> from sklearn_dbt.nn.dropout import Coefficients, PopulationEnergy
-    >>> known = Coefficients(DCT(2).layout, 2, population=torch.tensor([4.0, 0.0]))
+    >>> known = Coefficients(DCT(2), population=torch.tensor([4.0, 0.0]))
     >>> PopulationEnergy()(known).round(decimals=3)
     tensor([-1.,  1.])
     """
 
-    layout: Layout
-    n_features: int
+    basis: Basis
     sampling_rate: float | None = None
     population: Tensor | None = None
     sample: Tensor | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """What each coefficient is."""
+        return self.basis.layout
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class PopulationEnergy(Descriptor):
     >>> import torch
     >>> from sklearn_dbt.nn.basis import DCT
     >>> from sklearn_dbt.nn.dropout import Coefficients, PopulationEnergy
-    >>> known = Coefficients(DCT(3).layout, 3, population=torch.tensor([9.0, 6.0, 3.0]))
+    >>> known = Coefficients(DCT(3), population=torch.tensor([9.0, 6.0, 3.0]))
     >>> PopulationEnergy()(known).round(decimals=3)
     tensor([-1.2250,  0.0000,  1.2250])
     """
@@ -128,7 +130,7 @@ class SampleEnergy(Descriptor):
     >>> from sklearn_dbt.nn.basis import DCT
     >>> from sklearn_dbt.nn.dropout import Coefficients, SampleEnergy
     >>> sample = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
-    >>> SampleEnergy()(Coefficients(DCT(2).layout, 2, sample=sample)).round(decimals=3)
+    >>> SampleEnergy()(Coefficients(DCT(2), sample=sample)).round(decimals=3)
     tensor([[-1.,  1.],
             [ 1., -1.]])
     """
@@ -156,7 +158,7 @@ class FrequencyDistance(Descriptor):
     --------
     >>> from sklearn_dbt.nn.basis import Fourier
     >>> from sklearn_dbt.nn.dropout import Coefficients, FrequencyDistance
-    >>> FrequencyDistance(k0=1)(Coefficients(Fourier(4).layout, 4)).round(decimals=3)
+    >>> FrequencyDistance(k0=1)(Coefficients(Fourier(4))).round(decimals=3)
     tensor([ 0.7070, -1.4140,  0.7070])
     """
 
@@ -169,7 +171,7 @@ class FrequencyDistance(Descriptor):
     def value(self, known: Coefficients) -> Tensor:
         """Log-distances."""
         frequency = _frequency(known.layout, "FrequencyDistance")
-        return torch.log1p((frequency * known.n_features - self.k0).abs())
+        return torch.log1p((frequency * known.basis.n_features - self.k0).abs())
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class SquaredIndex(Descriptor):
     --------
     >>> from sklearn_dbt.nn.basis import DCT
     >>> from sklearn_dbt.nn.dropout import Coefficients, SquaredIndex
-    >>> SquaredIndex()(Coefficients(DCT(3).layout, 3)).round(decimals=3)
+    >>> SquaredIndex()(Coefficients(DCT(3))).round(decimals=3)
     tensor([-0.9810, -0.3920,  1.3730])
     """
 
@@ -208,7 +210,7 @@ class Band(Descriptor):
     --------
     >>> from sklearn_dbt.nn.basis import Fourier
     >>> from sklearn_dbt.nn.dropout import Band, Coefficients
-    >>> known = Coefficients(Fourier(8).layout, 8, sampling_rate=32.0)
+    >>> known = Coefficients(Fourier(8), sampling_rate=32.0)
     >>> Band(7.0, 9.0)(known).round(decimals=3)
     tensor([ 0.5000,  0.5000, -2.0000,  0.5000,  0.5000])
     """
@@ -234,6 +236,7 @@ def standardize(values: Tensor) -> Tensor:
     Spreads far under 1e-3 (rounding) count as none.
     """
     centred = values - values.mean(-1, keepdim=True)
+    centred = centred - centred.mean(-1, keepdim=True)  # what rounding left of the mean
     return centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
 
 

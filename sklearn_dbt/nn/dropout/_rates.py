@@ -93,7 +93,7 @@ class CoefficientRates(nn.Module):
             locked |= band_indicator(
                 self.basis.layout, low, high, self.sampling_rate, f"locks[{i}]"
             )
-        known = Coefficients(self.basis.layout, self.n_features, self.sampling_rate)
+        known = Coefficients(self.basis, self.sampling_rate)
         fixed = [d(known) for d in self.policy.descriptors if d.source == "layout"]
         empty = torch.zeros(0, self.basis.n_coefficients)
         self.register_buffer("locked", locked, persistent=False)
@@ -153,8 +153,7 @@ class CoefficientRates(nn.Module):
         """Rates with locks: (n_coefficients,), or the shape of `c` if they need the sample."""
         dtype = omega.dtype
         known = Coefficients(
-            self.basis.layout,
-            self.n_features,
+            self.basis,
             self.sampling_rate,
             population=population.to(dtype),
             sample=log_energy(energy(c.detach()).to(dtype)) if self.policy.per_sample else None,
