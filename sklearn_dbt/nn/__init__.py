@@ -4,6 +4,7 @@ Nothing in here imports scikit-learn or skorch; what joins a controller to skorc
 in :mod:`sklearn_dbt.neural_network`.
 """
 
+from sklearn_dbt.nn.alignment import lagged_correlation, soft_dtw, soft_dtw_alignment
 from sklearn_dbt.nn.basis import BASES, DCT, DWT, PCA, Basis, Fourier, Layout, make_basis
 from sklearn_dbt.nn.dropout import (
     POLICIES,
@@ -17,6 +18,7 @@ from sklearn_dbt.nn.dropout import (
     TransformDropout,
     make_policy,
 )
+from sklearn_dbt.nn.encoders import TimeContrastiveNetwork, joint_diagonalize
 from sklearn_dbt.nn.trust_region import DecayController, RateLayer, TrustRegionController
 
 __all__ = [
@@ -37,8 +39,13 @@ __all__ = [
     "RateLayer",
     "SampleEnergy",
     "SquaredIndex",
+    "TimeContrastiveNetwork",
     "TransformDropout",
     "TrustRegionController",
+    "joint_diagonalize",
+    "lagged_correlation",
     "make_basis",
     "make_policy",
+    "soft_dtw",
+    "soft_dtw_alignment",
 ]

@@ -1,0 +1,6 @@
+"""Pairs of recordings: making them, and learning whether both belong together."""
+
+from sklearn_dbt.pairs._make_pairs import make_pairs
+from sklearn_dbt.pairs._soft_dtw_pair_classifier import SoftDTWPairClassifier
+
+__all__ = ["SoftDTWPairClassifier", "make_pairs"]
