@@ -1,7 +1,7 @@
 """Soft-DTW of a batch of pairs, forward and backward: ours against pysdtw and tslearn, on the CPU.
 
-All three take squared Euclidean costs. The peers round through float32 somewhere, so results are
-compared relative to their size; ours alone runs in float64 as well.
+All three take squared Euclidean costs. In float32 the gradients of the peers lose digits when
+values are large against gamma, so the random walks are standardised, and the tolerance is relative.
 """
 
 import torch
@@ -22,7 +22,8 @@ def rows() -> list[Row]:
     found = []
     for shape in SHAPES:
         generator = torch.Generator().manual_seed(0)
-        x, y = (torch.randn(shape, generator=generator).cumsum(-1) for _ in range(2))
+        walks = torch.randn((2, *shape), generator=generator).cumsum(-1)
+        x, y = (walks - walks.mean(-1, keepdim=True)) / walks.std(-1, keepdim=True)
         scale = soft_dtw(x, y, gamma=GAMMA).abs().max().item()
         x.requires_grad_()
 
@@ -42,7 +43,7 @@ def rows() -> list[Row]:
             values["tslearn"] = lambda x=x, y=y, f=loss: f(x.mT, y.mT)
         case = f"{shape[0]} pairs, {shape[1]} x {shape[2]} float32"
         backward = {name: lambda f=f, g=gradient: g(f) for name, f in values.items()}
-        tolerance = 1e-4 * scale
+        tolerance = 1e-3 * scale
         found += compare(
             "soft-DTW", f"{case} + gradient", backward, tolerance=tolerance, missing=missing
         )
