@@ -9,6 +9,7 @@ from ._descriptors import (
     SampleEnergy,
     SquaredIndex,
 )
+from ._diagnostics import spectrum_diagnostics
 from ._masks import concrete_mask, hard_mask
 from ._policies import POLICIES, Policy, make_policy
 from ._snapshot import Snapshot
@@ -29,4 +30,5 @@ __all__ = [
     "concrete_mask",
     "hard_mask",
     "make_policy",
+    "spectrum_diagnostics",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -104,11 +105,11 @@ class UniformSource:
             seed = torch.Generator().seed()
         elif isinstance(seed, torch.Generator):
             seed = _draw_seed(seed)
-        elif isinstance(seed, bool) or not isinstance(seed, int):
+        elif isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
             raise TypeError(
                 f"seed must be an int, a torch.Generator or None, got {type(seed).__name__}."
             )
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(int(seed))
         self._register()
 
     def _register(self) -> None:

@@ -141,13 +141,14 @@ class CoefficientRates(nn.Module):
         """Rates that masks of these coefficients have: one each, or one for all samples."""
         if not self.policy.per_sample and (self.observed or not self.policy.reads_population):
             return self._rates
+        c = c.detach()
         return self._snapped(self._smooth_rates(self.omega, c, self._population(c)))
 
     def _population(self, c: Tensor) -> Tensor:
         """Log-energies of the population: the frozen ones, or the batch's own before there are."""
         if self.observed or not self.policy.reads_population:
             return self._log_energy
-        return log_energy(energy(c.detach()).reshape(-1, c.shape[-1]).mean(0))
+        return log_energy(energy(c).reshape(-1, c.shape[-1]).mean(0))
 
     def _smooth_rates(self, omega: Tensor, c: Tensor, population: Tensor) -> Tensor:
         """Rates with locks: (n_coefficients,), or the shape of `c` if they need the sample."""
@@ -156,7 +157,7 @@ class CoefficientRates(nn.Module):
             self.basis,
             self.sampling_rate,
             population=population.to(dtype),
-            sample=log_energy(energy(c.detach()).to(dtype)) if self.policy.per_sample else None,
+            sample=log_energy(energy(c).to(dtype)) if self.policy.per_sample else None,
         )
         fixed = iter(self._fixed)
         phi = [next(fixed) if d.source == "layout" else d(known) for d in self.policy.descriptors]

@@ -257,5 +257,6 @@ class _Relaxation:
                 f"got coefficients {tuple(c.shape)} after {tuple(uniforms.shape)}."
             )
         self.n_passes += 1
+        # Not detached: where an earlier layer's rates change these energies, J changes with them.
         rates = layer._smooth_rates(self.omega, c, layer._population(c))
         return concrete_mask(rates, uniforms, self.temperature) / (1 - rates)

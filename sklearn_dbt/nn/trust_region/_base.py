@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ._group import RateGroup, distance
@@ -189,19 +190,21 @@ def adopt(group: RateGroup, snapshots: Sequence[Any]) -> None:
 
 
 def check_integer(name: str, value: int, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, got {type(value).__name__}.")
+    """Return an integer of at least a minimum, or say what is wrong with it."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}.")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}.")
-    return value
+    return int(value)
 
 
 def check_float(name: str, value: float, low: float, high: float, *, open_low: bool) -> float:
     """Return a finite number of an interval, or say what is wrong with it."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}.")
-    inside = (low < value if open_low else low <= value) and value <= high
-    if not inside or torch.tensor(float(value)).isinf():
+    number = float(value)
+    inside = (low < number if open_low else low <= number) and number <= high
+    if not (inside and math.isfinite(number)):
         bracket = "(" if open_low else "["
         raise ValueError(f"{name} must be finite and in {bracket}{low}, {high}], got {value}.")
-    return float(value)
+    return number
