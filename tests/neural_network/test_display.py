@@ -1,0 +1,79 @@
+"""Displays show the data they say they show."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sklearn_dbt.inspection import DropoutSpectrumDisplay, TrustRegionDisplay
+from sklearn_dbt.neural_network import TrustRegionDropoutClassifier
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def model(tones, **options):
+    X, y = tones(40)
+    return TrustRegionDropoutClassifier(max_iter=4, random_state=0, **options).fit(X, y)
+
+
+def test_the_spectrum_is_over_hertz(tones):
+    estimator = model(tones, sampling_rate=100.0)
+    display = DropoutSpectrumDisplay.from_estimator(estimator, color="red")
+    x, y = display.line_.get_data()
+    np.testing.assert_allclose(x, np.fft.rfftfreq(32, 0.01), rtol=1e-6)
+    np.testing.assert_allclose(y, estimator.drop_rates_, rtol=1e-6)
+    assert display.ax_.get_xlabel() == "Frequency (Hz)"
+    assert display.line_.get_color() == "red"
+
+
+def test_without_a_rate_frequencies_are_cycles_per_sample(tones):
+    display = DropoutSpectrumDisplay.from_estimator(model(tones))
+    assert display.ax_.get_xlabel() == "Frequency (cycles per sample)"
+    assert display.position.max() == 0.5
+
+
+@pytest.mark.parametrize("options", [{"basis": "pca"}, {"dropout_on": "hidden"}])
+def test_without_frequencies_coefficients_are_counted(tones, options):
+    display = DropoutSpectrumDisplay.from_estimator(model(tones, **options))
+    assert display.ax_.get_xlabel() == "Coefficient"
+    assert display.position[-1] == len(display.rates) - 1
+
+
+def test_wavelet_coefficients_are_in_order_of_frequency(tones):
+    display = DropoutSpectrumDisplay.from_estimator(model(tones, basis="dwt"))
+    assert (np.diff(display.position) >= 0).all()
+
+
+def test_it_draws_where_it_is_told_and_into_a_figure_of_its_own(tones):
+    estimator = model(tones)
+    _, ax = plt.subplots()
+    assert DropoutSpectrumDisplay.from_estimator(estimator, ax=ax).ax_ is ax
+    assert DropoutSpectrumDisplay.from_estimator(estimator).figure_ is not ax.figure
+
+
+def test_a_layer_that_is_not_there_is_refused(tones):
+    with pytest.raises(ValueError, match="layer=1: there are 1 dropout layers"):
+        DropoutSpectrumDisplay.from_estimator(model(tones), layer=1)
+
+
+def test_updates_are_drawn_and_rejected_ones_marked(tones):
+    estimator = model(tones)
+    history = estimator.trust_region_history_
+    display = TrustRegionDisplay.from_estimator(estimator)
+    upper, lower = display.axes_
+    radius, step, rejected = upper.lines
+    np.testing.assert_array_equal(radius.get_ydata(), history["radius"])
+    assert len(step.get_xdata()) == history["accepted"].sum()
+    assert len(rejected.get_xdata()) == (~history["accepted"]).sum()
+    assert len(lower.lines[1].get_xdata()) == history["accepted"].sum()
+
+
+@pytest.mark.parametrize("controller", ["decay", "fixed"])
+def test_without_a_trust_region_there_is_none_to_show(tones, controller):
+    with pytest.raises(ValueError, match=f"controller='{controller}' with .* no trust region"):
+        TrustRegionDisplay.from_estimator(model(tones, controller=controller))
