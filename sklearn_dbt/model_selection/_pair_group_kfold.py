@@ -59,8 +59,8 @@ class PairGroupKFold(GroupsConsumerMixin, BaseCrossValidator):
             Pairs; only their number is used.
         y : array-like of shape (n_pairs,), default=None
             Ignored.
-        groups : array-like of shape (n_pairs, 2)
-            The two groups of each pair.
+        groups : array-like of shape (n_pairs, 2), default=None
+            The two groups of each pair; must be given.
 
         Yields
         ------

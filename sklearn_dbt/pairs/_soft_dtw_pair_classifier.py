@@ -388,18 +388,22 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
 
     @property
     def gamma_(self) -> float:
+        """Smoothing at the end."""
         return self.net_.module_.start_gamma * math.exp(self.net_.module_.zeta.item())
 
     @property
     def channel_weights_(self) -> np.ndarray:
+        """Weight of each channel, shape (n_channels,)."""
         return self.net_.module_.channel_weights.detach().cpu().numpy()
 
     @property
     def scale_(self) -> float:
+        """Scale w of the distance in the logit."""
         return self.net_.module_.scale.item()
 
     @property
     def threshold_(self) -> float:
+        """Threshold of the scaled distance."""
         return self.net_.module_.threshold.item()
 
     def _learns(self) -> tuple[bool, bool]:
