@@ -53,10 +53,15 @@ def is_room(name: str) -> bool:
 def public_objects() -> dict[str, object]:
     """Every class and function that some ``__all__`` lists, once.
 
-    Its name is that of the family, or of ``sklearn_dbt.nn``, or of a room of the engine.
+    Its name is that of the family, or of ``sklearn_dbt.nn``, or of a room of the engine; displays
+    are where one looks for them, in ``sklearn_dbt.inspection``.
     """
     by_identity: dict[int, tuple[str, object]] = {}
-    for package in sorted(public_packages(), key=lambda name: (is_room(name), -len(name))):
+    doors = [
+        "sklearn_dbt.inspection",
+        *sorted(public_packages(), key=lambda p: (is_room(p), -len(p))),
+    ]
+    for package in doors:
         module = importlib.import_module(package)
         for name in getattr(module, "__all__", []):
             thing = getattr(module, name)
