@@ -347,6 +347,9 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
     """
 
     _network_attributes = ("net_",)
+    # Where overfitting sets in before the training loss settles, only a held-out loss can tell
+    # that training was too short; such an estimator says False.
+    _training_loss_settles = True
 
     def _build_net(self) -> NeuralNet:
         """Build ``net_`` anew from parameters and fitted attributes; weights are loaded after."""
@@ -469,9 +472,11 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
 
     def _warn_if_improving(self, progress: Progress | None, max_iter: int) -> None:
         """Warn when the last `patience` epochs still brought a good part of the whole fall."""
-        if progress is None:
+        curve = self.validation_loss_curve_
+        if self._training_loss_settles and not curve:
+            curve = self.loss_curve_
+        if progress is None or not curve:
             return
-        curve = self.validation_loss_curve_ or self.loss_curve_
         recent = curve[-1 - progress.patience] - curve[-1] if len(curve) > progress.patience else 1
         if recent <= max(progress.tol, STILL_FALLING * (curve[0] - min(curve))):
             return

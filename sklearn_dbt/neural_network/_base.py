@@ -75,7 +75,8 @@ PARAMETERS = """
     batch_size : int, default=32
         Recordings in a step.
     max_iter : int, default=100
-        Epochs.
+        Epochs. With `early_stopping` a warning says when the held-out loss was still falling at
+        the end; a falling training loss alone is no reason for more.
     tol : float, default=1e-4
         A fall of the watched loss by less than ``tol * max(1, loss)`` is none.
     n_iter_no_change : int, default=20
@@ -131,6 +132,8 @@ ATTRIBUTES = """
 
 class BaseTrustRegionDropout(NeuralEstimator, ABC):
     """What regressor and classifier share: everything but targets and outputs."""
+
+    _training_loss_settles = False
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,

@@ -188,12 +188,11 @@ class TrustRegionDisplay:
         upper, lower = self.axes_
         upper.step(h["step"], h["radius"], where="mid", color="0.4", label="radius Δ")
         upper.plot(h["step"][accepted], h["step_norm"][accepted], ".", color="C0", label="step")
-        upper.plot(
-            h["step"][~accepted], h["step_norm"][~accepted], "x", color="C3", label="rejected"
-        )
+        label = None if accepted.all() else "rejected"
+        upper.plot(h["step"][~accepted], h["step_norm"][~accepted], "x", color="C3", label=label)
         upper.set(ylabel="Change of the rates")
         upper.set_ylim(bottom=0)
-        upper.legend(loc="best")
+        upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
         # A ratio far off says no more than one a little off: both are rejected.
         ratio = np.clip(h["rho"], -1, 3)
         lower.axhline(1, color="0.7", lw=0.8)

@@ -223,3 +223,14 @@ def test_another_length_is_refused_in_prediction(tones):
     model = fast(TrustRegionDropoutClassifier, max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="X has 20 time points, but 32 were seen in fit"):
         model.predict(X[:, :, :20])
+
+
+def test_only_a_held_out_loss_that_still_falls_warns():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 8))
+    y = (X[:, 0] > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        fast(TrustRegionDropoutClassifier, max_iter=2).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="2 epochs were run"):
+        fast(TrustRegionDropoutClassifier, max_iter=2, early_stopping=True).fit(X, y)
