@@ -1,5 +1,6 @@
 """Scikit-learn estimators for noisy multichannel series, on PyTorch cores."""
 
+from sklearn_dbt.decomposition import NonlinearICAEncoder
 from sklearn_dbt.feature_extraction import FrameEmbedder, WaveletEmbedder
 from sklearn_dbt.model_selection import PairGroupKFold
 from sklearn_dbt.neural_network import TrustRegionDropoutClassifier, TrustRegionDropoutRegressor
@@ -9,6 +10,7 @@ from sklearn_dbt.preprocessing import ChannelScaler, from_mne, from_tslearn, to_
 __all__ = [
     "ChannelScaler",
     "FrameEmbedder",
+    "NonlinearICAEncoder",
     "PairGroupKFold",
     "SoftDTWPairClassifier",
     "TrustRegionDropoutClassifier",

@@ -2,11 +2,13 @@
 
 from ._joint_diagonalization import JointDiagonalization, joint_diagonalize, separability
 from ._maxout import Maxout
+from ._restarts import Restarts
 from ._time_contrastive import TimeContrastiveNetwork
 
 __all__ = [
     "JointDiagonalization",
     "Maxout",
+    "Restarts",
     "TimeContrastiveNetwork",
     "joint_diagonalize",
     "separability",

@@ -118,21 +118,21 @@ def joint_diagonalize(
     >>> bool(np.abs(product * (1 - np.eye(2))).max() < 1e-6)
     True
     """
-    covariances, weights = _check(covariances, weights)
-    values, vectors = np.linalg.eigh(np.tensordot(weights, covariances, axes=1))
+    matrices, pi = _check(covariances, weights)
+    values, vectors = np.linalg.eigh(np.tensordot(pi, matrices, axes=1))
     unmixing = vectors.T / np.sqrt(values)[:, None]
-    current = _transform(unmixing, covariances)
-    loss, n_iter = _criterion(unmixing, current, weights), 0
+    current = _transform(unmixing, matrices)
+    loss, n_iter = _criterion(unmixing, current, pi), 0
     for n_iter in range(1, max_iter + 1):
-        gradient, curvature = _derivatives(current, weights)
+        gradient, curvature = _derivatives(current, pi)
         if np.abs(gradient).max() <= tol:
             n_iter -= 1
             break
         direction, step = _direction(gradient, curvature), 1.0
         for _ in range(MAX_HALVINGS):
             candidate = unmixing + step * direction @ unmixing
-            moved = _transform(candidate, covariances)
-            new_loss = _criterion(candidate, moved, weights)
+            moved = _transform(candidate, matrices)
+            new_loss = _criterion(candidate, moved, pi)
             if new_loss < loss:
                 break
             step /= 2
@@ -140,8 +140,8 @@ def joint_diagonalize(
             # No step is downhill any more in floating point.
             break
         unmixing, current, loss = candidate, moved, new_loss
-    gradient, _ = _derivatives(current, weights)
-    scale = np.sqrt(np.einsum("k,kii->i", weights, current))
+    gradient, _ = _derivatives(current, pi)
+    scale = np.sqrt(np.einsum("k,kii->i", pi, current))
     return JointDiagonalization(unmixing / scale[:, None], n_iter, float(np.abs(gradient).max()))
 
 
@@ -184,15 +184,14 @@ def separability(variances: ArrayLike, weights: ArrayLike | None = None) -> NDAr
     >>> separability([[1.0, 2.0], [4.0, 2.0]]).round(4).tolist()
     [[0.0, 0.5625], [0.5625, 0.0]]
     """
-    variances = np.asarray(variances, dtype=np.float64)
-    if variances.ndim != 2 or 0 in variances.shape:
+    v = np.asarray(variances, dtype=np.float64)
+    if v.ndim != 2 or 0 in v.shape:
         raise ValueError(
-            f"variances must have shape (n_segments, n) with neither 0, got {variances.shape}."
+            f"variances must have shape (n_segments, n) with neither 0, got {v.shape}."
         )
-    if not (np.isfinite(variances).all() and (variances > 0).all()):
+    if not (np.isfinite(v).all() and (v > 0).all()):
         raise ValueError("variances must be positive and finite.")
-    weights = _check_weights(weights, len(variances))
-    ratios = (variances.T * weights) @ (1 / variances)
+    ratios = (v.T * _check_weights(weights, len(v))) @ (1 / v)
     product = ratios * ratios.T - 1
     np.fill_diagonal(product, 0.0)
     return product

@@ -1,0 +1,158 @@
+"""Linear unmixing of contrastive features, by what the data support, in a standard form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import FastICA
+
+from sklearn_dbt.nn.encoders import joint_diagonalize
+
+# Correlation of the changes of variance in both halves of the segments, from which on they are
+# taken for changes and not for chance.
+REPEATABLE = 0.5
+# Fewest time points of a half segment whose variance says anything.
+LEAST_HALF = 4
+# Most points FastICA looks at; its precision no longer matters beyond.
+ICA_POINTS = 20_000
+# Share of the mean covariance's trace that is added to it, so that features that died can be borne.
+RIDGE = 1e-9
+
+
+@dataclass
+class Unmixing:
+    """An affine map from features to components.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_components,)
+        Mean of the features.
+    matrix : ndarray of shape (n_components, n_components)
+        Unmixing of the centred features: components of mean 0 and variance 1 over all points.
+    contrast : ndarray of shape (n_components,)
+        Share of each component's variance that lies between the segments, falling.
+    method : str
+        How it was found.
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+    contrast: np.ndarray
+    method: str
+
+
+def unmix(features: np.ndarray, labels: np.ndarray, method: str, seed: int) -> Unmixing:
+    """Unmix features, and put the components in order.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_points, n_components)
+        In float64.
+    labels : ndarray of shape (n_points,)
+        Segment of each point, not falling.
+    method : {"auto", "joint_diagonalization", "fastica"}
+        "auto" diagonalises where the variances of the components change from segment to segment in
+        their own, repeatable ways, and falls back on FastICA.
+    seed : int
+        Seed of FastICA.
+
+    Returns
+    -------
+    Unmixing
+    """
+    mean = features.mean(axis=0)
+    centred = features - mean
+    method, matrix = _choose(centred, np.split(centred, _starts(labels)), method, seed)
+    matrix, contrast = _standard_form(matrix, centred, labels)
+    return Unmixing(mean, matrix, contrast, method)
+
+
+def _choose(centred, segments, method, seed) -> tuple[str, np.ndarray]:
+    if centred.shape[1] == 1:
+        return "none", np.ones((1, 1))
+    if method != "fastica":
+        matrix = _diagonalise(segments)
+        if method != "auto" or variances_change(segments, matrix):
+            return "joint_diagonalization", matrix
+    return "fastica", _fastica(centred, seed)
+
+
+def _starts(labels: np.ndarray) -> np.ndarray:
+    """Where each segment but the first begins."""
+    return np.flatnonzero(np.diff(labels)) + 1
+
+
+def _diagonalise(segments: list[np.ndarray]) -> np.ndarray:
+    """Joint diagonalisation of the segments' covariances, each drawn a little to their mean.
+
+    As many pseudo-observations of the mean as a covariance needs to be invertible keep short
+    segments from dominating, and leave the result equivariant.
+    """
+    counts = np.array([len(segment) for segment in segments])
+    scatters = np.stack([(s - s.mean(axis=0)).T @ (s - s.mean(axis=0)) for s in segments])
+    n = scatters.shape[1]
+    mean = scatters.sum(axis=0) / counts.sum()
+    mean += (RIDGE * np.trace(mean) / n or 1.0) * np.eye(n)
+    prior = n + 1
+    covariances = (scatters + prior * mean) / (counts + prior)[:, None, None]
+    return joint_diagonalize(covariances, counts).unmixing
+
+
+def variances_change(segments: list[np.ndarray], matrix: np.ndarray) -> bool:
+    """Tell whether joint diagonalisation has something to go by.
+
+    For each pair of components the log-ratio of their variances must change from segment to
+    segment in the same way in the first and in the second halves of the segments.
+
+    Parameters
+    ----------
+    segments : list of ndarray of shape (n_points_k, n)
+        Features of each segment.
+    matrix : ndarray of shape (n, n)
+        Unmixing matrix.
+
+    Returns
+    -------
+    bool
+    """
+    halves = [np.array_split(s @ matrix.T, 2) for s in segments if len(s) >= 2 * LEAST_HALF]
+    if len(halves) <= matrix.shape[0]:
+        return False
+    variances = np.array([[half.var(axis=0) for half in pair] for pair in halves])
+    if (variances <= 0).any():
+        return False
+    first, second = np.moveaxis(np.log(variances), 1, 0)
+    pairs = np.triu_indices(matrix.shape[0], k=1)
+    first, second = (log[:, pairs[0]] - log[:, pairs[1]] for log in (first, second))
+    return bool(_correlation(first, second).min() > REPEATABLE)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of each column of `a` with that of `b`, 0 where one is constant."""
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return (a * b).sum(axis=0) / np.where(norm > 0, norm, 1)
+
+
+def _fastica(centred: np.ndarray, seed: int) -> np.ndarray:
+    if len(centred) > ICA_POINTS:
+        rows = np.random.RandomState(seed).permutation(len(centred))[:ICA_POINTS]
+        centred = centred[rows]
+    ica = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-3, random_state=seed)
+    return ica.fit(centred).components_
+
+
+def _standard_form(matrix, centred, labels) -> tuple[np.ndarray, np.ndarray]:
+    """Unit variance; positive skewness, as |s| has; falling contrast between segments."""
+    components = centred @ matrix.T
+    scale = components.std(axis=0)
+    scale[scale <= 0] = 1.0
+    skewness = (components**3).mean(axis=0)
+    scale = np.where(skewness < 0, -scale, scale)
+    components /= scale
+    counts = np.bincount(labels)
+    means = np.add.reduceat(components, np.r_[0, _starts(labels)]) / counts[:, None]
+    contrast = counts @ means**2 / len(labels)
+    order = np.argsort(-contrast, kind="stable")
+    return (matrix / scale[:, None])[order], contrast[order]
