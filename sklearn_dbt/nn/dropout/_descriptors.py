@@ -75,7 +75,18 @@ class Descriptor(ABC):
 
     @abstractmethod
     def value(self, known: Coefficients) -> Tensor:
-        """Numbers of shape (..., n_coefficients), not yet standardised."""
+        """Numbers that are not yet standardised.
+
+        Parameters
+        ----------
+        known : Coefficients
+            What is known of the coefficients.
+
+        Returns
+        -------
+        Tensor of shape (..., n_coefficients)
+            Larger is dropped more.
+        """
 
     def __call__(self, known: Coefficients) -> Tensor:
         """Standardised numbers.

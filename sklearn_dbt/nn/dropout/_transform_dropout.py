@@ -41,9 +41,9 @@ class TransformDropout(CoefficientRates):
         Length of the last axis.
     basis : {"fourier", "dct", "dwt", "pca"} or Basis, default="fourier"
         Name of a basis, or a basis for signals of this length, which is copied.
-    policy : {"energy", "sample_energy", "frequency", "index", "uniform"} or Policy, \
-            default="energy"
-        Name of a policy, or the policy itself.
+    policy : str or Policy, default="energy"
+        One of ``"energy"``, ``"sample_energy"``, ``"frequency"``, ``"index"``, ``"uniform"`` (see
+        `make_policy`), or the policy itself.
     p : float, default=0.5
         Mean rate to start with, from `p_min` to `p_max`. For a policy that looks at energies it is
         met for log-energies that are normally distributed over the coefficients.

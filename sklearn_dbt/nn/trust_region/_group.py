@@ -79,6 +79,8 @@ class RateGroup:
         omega = omega.detach().requires_grad_()
         with torch.enable_grad():
             rates = self.scaled_rates(omega, snapshots)
+            if not rates.requires_grad:
+                return torch.zeros(len(rates), len(omega), dtype=torch.float64)
             # Few parameters, many rates: a column is the derivative of Aᵀv in v.
             v = torch.zeros_like(rates, requires_grad=True)
             (pulled,) = torch.autograd.grad(

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -37,3 +39,44 @@ def test_an_update_under_no_grad_differentiates_all_the_same(plain_layer):
         controller.step(lambda: layer.current.sum())
         assert not torch.is_grad_enabled()
     assert controller.history["step_norm"][0] > 0
+
+
+def test_a_loss_that_is_not_a_scalar_raises(plain_layer):
+    layer = plain_layer([0.5, 0.5])
+    controller = TrustRegionController([layer], **OFTEN)
+    with pytest.raises(TypeError, match=r"one element, got shape \(2,\)"):
+        controller.step(lambda: layer.current)
+    with pytest.raises(TypeError, match=r"one element, got <class 'float'>"):
+        controller.step(lambda: 1.0)
+
+
+def test_updates_in_overlapping_threads_leave_the_compiler_as_it_was(plain_layer):
+    # Whoever leaves last puts the compiler's stance back, whatever the order of entry.
+    inside = threading.Barrier(2)
+    errors = []
+
+    def work():
+        layer = plain_layer([0.5])
+        controller = TrustRegionController([layer], **OFTEN)
+        waited = []
+
+        def loss():
+            if not waited:
+                waited.append(1)
+                inside.wait(timeout=30)
+            return layer.current.sum()
+
+        try:
+            controller.step(loss)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    from torch._dynamo import eval_frame
+
+    assert eval_frame._stance.stance == "default"
