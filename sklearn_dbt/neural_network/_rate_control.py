@@ -17,6 +17,23 @@ class RateControl(Callback):
     ----------
     controller : TrustRegionController or DecayController
         Moves the rates of the module's dropout layers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch import NeuralNetRegressor
+    >>> from torch import nn
+    >>> from sklearn_dbt.neural_network import RateControl
+    >>> from sklearn_dbt.nn import TransformDropout, TrustRegionController
+    >>> module = nn.Sequential(TransformDropout(8, seed=0), nn.Linear(8, 1))
+    >>> controller = TrustRegionController([module[0]], update_every=2)
+    >>> net = NeuralNetRegressor(
+    ...     module, max_epochs=5, verbose=0, callbacks=[("rates", RateControl(controller))]
+    ... )
+    >>> X = np.random.default_rng(0).normal(size=(512, 8)).astype(np.float32)
+    >>> net = net.fit(X, X[:, :1])
+    >>> controller.n_updates
+    5
     """
 
     def __init__(self, controller: TrustRegionController | DecayController):
