@@ -75,24 +75,23 @@ def make_pairs(
     >>> pairs.shape, same.mean(), groups.shape
     ((20, 2, 3, 50), np.float64(0.5), (20, 2))
     """
-    X, is_ragged = _as_recordings(X)
+    recordings, is_ragged = _as_recordings(X)
     y = np.unique(np.asarray(y), return_inverse=True)[1]
-    groups = np.arange(len(X)) if groups is None else np.asarray(groups)
-    check_consistent_length(X, y, groups)
+    groups = np.arange(len(recordings)) if groups is None else np.asarray(groups)
+    check_consistent_length(recordings, y, groups)
     n_positive, n_negative = _how_many(np.bincount(y), n_pairs, positive_fraction)
-    random_state = check_random_state(random_state)
-    drawn = [
-        _draw(y, same, n, random_state) for same, n in ((True, n_positive), (False, n_negative))
-    ]
-    order = random_state.permutation(n_positive + n_negative)
+    rng = check_random_state(random_state)
+    drawn = [_draw(y, same, n, rng) for same, n in ((True, n_positive), (False, n_negative))]
+    order = rng.permutation(n_positive + n_negative)
     indices = np.concatenate(drawn)[order]
     same = np.repeat([1, 0], [n_positive, n_negative])[order]
+    pairs: np.ndarray | list[tuple[np.ndarray, np.ndarray]]
     if return_indices:
         pairs = indices
     elif is_ragged:
-        pairs = [(X[i], X[j]) for i, j in indices]
+        pairs = [(recordings[i], recordings[j]) for i, j in indices]
     else:
-        pairs = X[indices]
+        pairs = recordings[indices]
     return pairs, same, groups[indices]
 
 
@@ -116,8 +115,8 @@ def _how_many(sizes: np.ndarray, n_pairs: int | None, fraction: float) -> tuple[
     if not 0 < fraction < 1:
         raise ValueError(f"make_pairs: positive_fraction must lie in (0, 1); got {fraction}.")
     n = int(sizes.sum())
-    possible = int((sizes * (sizes - 1) // 2).sum())
-    possible = np.array([possible, n * (n - 1) // 2 - possible])
+    n_alike = int((sizes * (sizes - 1) // 2).sum())
+    possible = np.array([n_alike, n * (n - 1) // 2 - n_alike])
     if possible.min() == 0:
         kind = "no class has two recordings" if possible[0] == 0 else "there is only one class"
         raise ValueError(f"make_pairs: pairs of both kinds are needed, but in y {kind}.")

@@ -137,14 +137,16 @@ def _distinct(recordings: np.ndarray | list[np.ndarray]) -> Pairs:
     numbers: dict[bytes, int] = {}
     firsts, ids = [], np.empty(len(recordings), dtype=np.int64)
     for i, recording in enumerate(recordings):
-        key = hashlib.blake2b(np.ascontiguousarray(recording), digest_size=16).digest()
+        key = hashlib.blake2b(np.ascontiguousarray(recording).data, digest_size=16).digest()
         if key not in numbers:
             numbers[key] = len(numbers)
             firsts.append(i)
         ids[i] = numbers[key]
-    is_array = isinstance(recordings, np.ndarray)
-    kept = recordings[firsts] if is_array else [recordings[i] for i in firsts]
-    return Pairs(*_padded(kept), ids.reshape(-1, 2))
+    if isinstance(recordings, np.ndarray):
+        series, lengths = _padded(recordings[firsts])
+    else:
+        series, lengths = _padded([recordings[i] for i in firsts])
+    return Pairs(series, lengths, ids.reshape(-1, 2))
 
 
 def _padded(recordings: np.ndarray | list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

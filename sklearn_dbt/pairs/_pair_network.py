@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import torch
@@ -39,6 +40,11 @@ class PairNetwork(nn.Module):
     detach : bool
         Whether the logit takes the distance as given and does not act back on it.
     """
+
+    total_length: Tensor
+    start_scale: Tensor
+    start_threshold: Tensor
+    mean_distance: Tensor
 
     def __init__(
         self,
@@ -83,14 +89,14 @@ class PairNetwork(nn.Module):
         gain = (self.xi / 2).exp()[:, None]
         left, right = gain * left, gain * right
         n, m = lengths.T
-        options = {"gamma": self.gamma, "band": self.band}
-        value = soft_dtw(left, right, **options, lengths_x=n, lengths_y=m)
+        compare = functools.partial(soft_dtw, gamma=self.gamma, band=self.band)
+        value = compare(left, right, lengths_x=n, lengths_y=m)
         if self.divergence:
             distinct, place = torch.unique(ids.T.reshape(-1), return_inverse=True)
             first = place.new_empty(len(distinct))
             first[place] = torch.arange(len(place), device=place.device)
             series, own = torch.cat([left, right])[first], torch.cat([n, m])[first]
-            own_value = soft_dtw(series, series, **options, lengths_x=own, lengths_y=own)
+            own_value = compare(series, series, lengths_x=own, lengths_y=own)
             value = value - own_value[place].reshape(2, -1).sum(0) / 2
         return value * (self.total_length / (n + m))
 
