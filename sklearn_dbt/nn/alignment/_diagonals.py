@@ -19,6 +19,7 @@ def solve(
     gamma: float,
     *,
     gradient: bool = False,
+    by_gamma: bool = False,
     alignment: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Solve a batch of pairs; arguments and results are those of ``_kernels.solve``."""
@@ -31,10 +32,11 @@ def solve(
     value, weights, entropy = _recursion(_skew(cost), lengths_x, lengths_y, gamma)
     shapes = ((0, 0, 0), (0, 0, 0), (0,), (0, *cost.shape[1:]))
     results = [value, *(value.new_zeros(shape) for shape in shapes)]
-    if gradient or alignment:
+    if gradient or by_gamma or alignment:
         skewed = _way_back(weights, lengths_x, lengths_y)
         expected = _unskew(skewed, y.shape[2])
-        results[3] = -(skewed * entropy).sum((1, 2))
+        if by_gamma:
+            results[3] = -(skewed * entropy).sum((1, 2))
         if gradient:
             half = expected[:, None] * difference
             results[1:3] = 2 * half.sum(3), -2 * half.sum(2)

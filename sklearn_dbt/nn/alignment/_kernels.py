@@ -191,8 +191,9 @@ def _soft_min(ring, here, one, two, first, size, cost, gamma):
 
 @njit(**_OPTIONS)
 def _soft_min_weights(ring, here, one, two, first, size, cost, gamma, weights, start):
-    """The same, with the softmin's three weights (its derivatives) and their entropy."""
+    """The same, with the softmin's three weights (its derivatives) and, if asked, their entropy."""
     zero, unit = ring.dtype.type(0), ring.dtype.type(1)
+    with_entropy = weights.shape[0] > _ENTROPY
     scale = unit / gamma
     up, own, w = np.uintp(first), np.uintp(first + 1), np.uintp(start)
     for t in range(size):
@@ -207,8 +208,9 @@ def _soft_min_weights(ring, here, one, two, first, size, cost, gamma, weights, s
         weights[_UP, w + s] = e * share if left_first else inner
         weights[_CORNER, w + s] = f * share if corner_last else share
         # a weight of 0 has no entropy, though its exponent may be infinite
-        spread = (zero if e == zero else e * u) + (zero if f == zero else f * v)
-        weights[_ENTROPY, w + s] = log_total - share * spread
+        if with_entropy:
+            mean = share * ((zero if e == zero else e * u) + (zero if f == zero else f * v))
+            weights[_ENTROPY, w + s] = log_total - mean
 
 
 @njit(**_OPTIONS)
@@ -243,7 +245,7 @@ def _recursion(x, y_reversed, band, gamma, keep, ring, cost, weights):
         _squares(x, y_reversed, first, m - 1 - k + first, size, cost)
         if keep:
             _soft_min_weights(ring, here, one, two, first, size, cost, gamma, weights, start + 1)
-            for w in range(4):
+            for w in range(weights.shape[0]):
                 weights[w, start] = weights[w, start + size + 1] = 0
             start += size + 2
         else:
@@ -251,11 +253,11 @@ def _recursion(x, y_reversed, band, gamma, keep, ring, cost, weights):
         ring[here, first] = ring[here, last + 2] = np.inf
         if k == 0:  # the first cell has no predecessor
             ring[here, 1] = cost[0]
-            for w in range(4 if keep else 0):
+            for w in range(weights.shape[0] if keep else 0):
                 weights[w, 1] = 0
         if k % _REBASE_EVERY == 0 and size > 0:
             origin += _rebase(ring, here, one, first, size)
-    for w in range(4 if keep else 0):
+    for w in range(weights.shape[0] if keep else 0):
         weights[w, start] = weights[w, start + 1] = 0
     return origin + ring[(n + m - 2) % 3, n]
 
@@ -318,7 +320,8 @@ def _way_back(x, y_reversed, band, weights, room, ring, grad_x, grad_y, alignmen
         else:
             one, two = start_one + 1 + first - first_one, start_two + 2 + first - first_two
             _gather(ring, here, first, size, weights, one, two)
-        disorder += _entropy(ring, here, first, size, weights, start + 1)
+        if weights.shape[0] > _ENTROPY:
+            disorder += _entropy(ring, here, first, size, weights, start + 1)
         if alignment.shape[0]:
             for t in range(size):
                 alignment[p, first + t, k - first - t] = ring[here, first + 1 + t]
@@ -351,7 +354,7 @@ def _store(grad_u, grad_v, p, grad_x, grad_y):
 @njit(**_OPTIONS)
 def _solve(x, y, n_x, n_y, band, gamma, start, stop, value, grad_x, grad_y, grad_gamma, alignment):
     """Fill the results of the pairs start ... stop - 1; empty results are not asked for."""
-    keep = grad_gamma.shape[0] > 0
+    keep = grad_x.shape[0] + grad_gamma.shape[0] + alignment.shape[0] > 0
     longest, room = 0, 0
     for p in range(start, stop):
         longest = max(longest, n_x[p])
@@ -359,7 +362,7 @@ def _solve(x, y, n_x, n_y, band, gamma, start, stop, value, grad_x, grad_y, grad
             room = max(room, _area(n_x[p], n_y[p], band))
     ring = np.empty((3, longest + 2), x.dtype)
     cost = np.empty(longest, x.dtype)
-    weights = np.empty((4, room), x.dtype)
+    weights = np.empty((4 if grad_gamma.shape[0] else 3, room), x.dtype)
     for p in range(start, stop):
         n, m = n_x[p], n_y[p]
         u, v = np.empty((x.shape[1], n), x.dtype), np.empty((x.shape[1], m), x.dtype)
@@ -369,14 +372,18 @@ def _solve(x, y, n_x, n_y, band, gamma, start, stop, value, grad_x, grad_y, grad
             grad_u, grad_v = np.empty_like(u), np.empty_like(v)
             _fill(grad_u, 0.0)
             _fill(grad_v, 0.0)
-            grad_gamma[p] = -_way_back(
+            disorder = _way_back(
                 u, v, band, weights, _area(n, m, band), ring, grad_u, grad_v, alignment, p
             )
+            if grad_gamma.shape[0]:
+                grad_gamma[p] = -disorder
             if grad_x.shape[0]:
                 _store(grad_u, grad_v, p, grad_x, grad_y)
 
 
-def solve(x, y, lengths_x, lengths_y, band, gamma, *, gradient=False, alignment=False):
+def solve(
+    x, y, lengths_x, lengths_y, band, gamma, *, gradient=False, by_gamma=False, alignment=False
+):
     """Solve a batch of pairs on the CPU.
 
     Parameters
@@ -385,8 +392,8 @@ def solve(x, y, lengths_x, lengths_y, band, gamma, *, gradient=False, alignment=
     lengths_x, lengths_y : int64 tensors of shape (n_pairs,)
     band : int or None
     gamma : float
-    gradient, alignment : bool
-        What is wanted besides the value.
+    gradient, by_gamma, alignment : bool
+        What is wanted besides the value: its derivatives by x and y, by gamma, by the cost.
 
     Returns
     -------
@@ -397,7 +404,7 @@ def solve(x, y, lengths_x, lengths_y, band, gamma, *, gradient=False, alignment=
     m = y.shape[2]
     value = x.new_empty(n_pairs)
     grad_x, grad_y = (t.new_zeros(t.shape if gradient else (0, 0, 0)) for t in (x, y))
-    grad_gamma = x.new_empty(n_pairs if gradient or alignment else 0)
+    grad_gamma = x.new_empty(n_pairs if by_gamma else 0)
     expected = x.new_zeros((n_pairs, n, m) if alignment else (0, n, m))
     tensors = (x.contiguous(), y.contiguous(), lengths_x, lengths_y)
     inputs = [t.detach().numpy() for t in tensors]

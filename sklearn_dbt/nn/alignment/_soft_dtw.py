@@ -174,7 +174,7 @@ def soft_dtw_alignment(
     gamma = check_positive(gamma, "gamma")
     _check_band(band, lengths_x, lengths_y)
     with torch.no_grad():
-        return _operator(x, y, gamma, lengths_x, lengths_y, band, False, True)[-1]
+        return _operator(x, y, gamma, lengths_x, lengths_y, band, False, False, True)[-1]
 
 
 # A registered operator, so that torch.compile takes it as one node and does not look inside.
@@ -187,6 +187,7 @@ def _operator(
     lengths_y: Tensor,
     band: int | None,
     gradient: bool,
+    by_gamma: bool,
     alignment: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return value, gradients by x, y and gamma, and alignment; empty where not asked for.
@@ -197,19 +198,18 @@ def _operator(
         from sklearn_dbt.nn.alignment._kernels import solve
     else:
         from sklearn_dbt.nn.alignment._diagonals import solve
-    wanted = {"gradient": gradient, "alignment": alignment}
+    wanted = {"gradient": gradient, "by_gamma": by_gamma, "alignment": alignment}
     return solve(x, y, lengths_x, lengths_y, band, float(gamma.detach()), **wanted)
 
 
 @_operator.register_fake
-def _shapes(x, y, gamma, lengths_x, lengths_y, band, gradient, alignment):  # noqa: ARG001
+def _shapes(x, y, gamma, lengths_x, lengths_y, band, gradient, by_gamma, alignment):  # noqa: ARG001
     n_pairs, _, n = x.shape
-    some = n_pairs if gradient or alignment else 0
     return (
         x.new_empty(n_pairs),
         x.new_empty(x.shape if gradient else (0, 0, 0)),
         y.new_empty(y.shape if gradient else (0, 0, 0)),
-        x.new_empty(some),
+        x.new_empty(n_pairs if by_gamma else 0),
         x.new_empty(n_pairs if alignment else 0, n, y.shape[2]),
     )
 
@@ -223,14 +223,16 @@ def _backward(ctx, grad_value, *grad_others):
     if any(grad is not None for grad in grad_others):
         raise RuntimeError("soft_dtw can be differentiated once, not twice.")
     if grad_value is None:
-        return (None,) * 8
+        return (None,) * 9
     grad_x, grad_y, grad_gamma, gamma = ctx.saved_tensors
     pairs = grad_value[:, None, None]
     return (
         pairs * grad_x if ctx.needs_input_grad[0] else None,
         pairs * grad_y if ctx.needs_input_grad[1] else None,
-        (grad_value * grad_gamma).sum().to(gamma).reshape(gamma.shape),
-        *(None,) * 5,
+        (grad_value * grad_gamma).sum().to(gamma).reshape(gamma.shape)
+        if ctx.needs_input_grad[2]
+        else None,
+        *(None,) * 6,
     )
 
 
@@ -240,9 +242,9 @@ _operator.register_autograd(_backward, setup_context=_remember)
 def _value(
     x: Tensor, y: Tensor, gamma: Tensor, lengths_x: Tensor, lengths_y: Tensor, band: int | None
 ) -> Tensor:
-    tracked = x.requires_grad or y.requires_grad or gamma.requires_grad
-    gradient = tracked and torch.is_grad_enabled()
-    return _operator(x, y, gamma, lengths_x, lengths_y, band, gradient, False)[0]
+    gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+    by_gamma = torch.is_grad_enabled() and gamma.requires_grad
+    return _operator(x, y, gamma, lengths_x, lengths_y, band, gradient, by_gamma, False)[0]
 
 
 def _check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:

@@ -17,9 +17,10 @@ def test_both_engines_agree(n, m, band, gamma, ragged):
         lengths_x[1:3], lengths_y[2:] = max(1, n // 2), max(1, m - 3)
         x[1, :, lengths_x[1] :] = torch.nan
     batch = (x, y, lengths_x, lengths_y, band, gamma)
-    for wanted in ({"gradient": True}, {"alignment": True}, {}):
+    wanted = ({"gradient": True, "by_gamma": True}, {"by_gamma": True}, {"alignment": True}, {})
+    for some in wanted:
         for truth, result in zip(
-            _diagonals.solve(*batch, **wanted), _kernels.solve(*batch, **wanted), strict=True
+            _diagonals.solve(*batch, **some), _kernels.solve(*batch, **some), strict=True
         ):
             assert truth.numel() == result.numel()
             if truth.numel():

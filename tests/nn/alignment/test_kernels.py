@@ -40,6 +40,10 @@ def batch(n_pairs=12, n_times=120, seed=0):
     return x, y, lengths, lengths, None, 0.5
 
 
+def solve(**options):
+    return _kernels.solve(*batch(**options), gradient=True, by_gamma=True)
+
+
 @pytest.fixture
 def two_threads():
     before = torch.get_num_threads()
@@ -49,18 +53,18 @@ def two_threads():
 
 
 def test_number_of_threads_does_not_change_the_result(two_threads):
-    several = _kernels.solve(*batch(), gradient=True)
+    several = solve()
     torch.set_num_threads(1)
-    for a, b in zip(several, _kernels.solve(*batch(), gradient=True), strict=True):
+    for a, b in zip(several, solve(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 def test_two_python_threads_at_once(two_threads):
-    truths = [_kernels.solve(*batch(seed=s), gradient=True) for s in range(4)]
+    truths = [solve(seed=s) for s in range(4)]
     results = [None] * 4
 
     def work(s):
-        results[s] = [_kernels.solve(*batch(seed=s), gradient=True) for _ in range(3)]
+        results[s] = [solve(seed=s) for _ in range(3)]
 
     threads = [threading.Thread(target=work, args=(s,)) for s in range(4)]
     for thread in threads:
@@ -74,12 +78,12 @@ def test_two_python_threads_at_once(two_threads):
 
 
 def _value_in_child(queue):
-    queue.put(_kernels.solve(*batch(), gradient=True)[0].tolist())
+    queue.put(solve()[0].tolist())
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_kernels_survive_a_fork(two_threads):
-    here = _kernels.solve(*batch(), gradient=True)[0].tolist()  # threads have run before the fork
+    here = solve()[0].tolist()  # threads have run before the fork
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     child = context.Process(target=_value_in_child, args=(queue,))
@@ -92,7 +96,6 @@ def test_kernels_survive_a_fork(two_threads):
     assert queue.get() == here
 
 
-def test_memory_of_the_gradient_does_not_grow_with_pairs():
-    # the weights of one pair are 16 bytes a cell; what is returned is of the input's size
-    results = _kernels.solve(*batch(n_pairs=3), gradient=True)
+def test_what_is_kept_for_the_way_back_is_of_the_inputs_size():
+    results = solve(n_pairs=3)
     assert sum(t.numel() for t in results) == 2 * 3 * 2 * 120 + 2 * 3
