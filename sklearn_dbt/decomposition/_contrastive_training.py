@@ -121,6 +121,21 @@ class SampledBatches(Batches):
         return super()._permutation(n)[: self.max_samples]
 
 
+class FusedAdam(torch.optim.Adam):
+    """Adam in one kernel a step, which matters where networks are small.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        What it changes.
+    **options
+        Of :class:`torch.optim.Adam`.
+    """
+
+    def __init__(self, params, **options):
+        super().__init__(params, fused=True, **options)
+
+
 class CosineDecay(Callback):
     r"""Let the learning rate fall along half a cosine, epoch by epoch.
 

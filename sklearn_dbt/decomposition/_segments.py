@@ -8,7 +8,7 @@ from numpy.random import RandomState
 from sklearn_dbt._base import Panel
 
 
-def standardise(recording: np.ndarray) -> np.ndarray:
+def standardise(recording: np.ndarray, *, offset: bool = True, gain: bool = True) -> np.ndarray:
     """Remove the offset of each channel and the gain of the recording.
 
     One gain serves all channels, so that what an amplifier did to the recording as a whole is gone,
@@ -18,17 +18,41 @@ def standardise(recording: np.ndarray) -> np.ndarray:
     ----------
     recording : ndarray of shape (n_channels, n_times)
         A recording.
+    offset : bool, default=True
+        Subtract the mean of each channel.
+    gain : bool, default=True
+        Divide by the root mean square over all channels, after their means.
 
     Returns
     -------
     ndarray of shape (n_channels, n_times)
-        Of mean 0 in each channel and mean square 1 over all; zeros where the recording is constant
-        up to rounding.
+        A recording that is constant up to rounding is not divided.
     """
     centred = recording - recording.mean(axis=1, keepdims=True)
-    gain = np.sqrt(np.square(centred).mean())
+    scale = np.sqrt(np.square(centred).mean())
     rounding = 8 * np.finfo(recording.dtype).eps * np.abs(recording).max()
-    return centred / gain if gain > rounding else np.zeros_like(recording)
+    if scale <= rounding:
+        return np.zeros_like(recording) if offset else recording
+    result = centred if offset else recording
+    return result / scale if gain else result
+
+
+def join(panel: Panel, *, offset: bool = True, gain: bool = True) -> np.ndarray:
+    """Standardise all recordings and put their time points one below the other.
+
+    Parameters
+    ----------
+    panel : Panel
+        The recordings.
+    offset, gain : bool, default=True
+        See :func:`standardise`.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_channels)
+    """
+    parts = [standardise(recording, offset=offset, gain=gain) for recording in panel.data]
+    return np.concatenate(parts, axis=1).T
 
 
 def whitening_of(points: np.ndarray) -> np.ndarray:

@@ -42,7 +42,9 @@ class Unmixing:
     method: str
 
 
-def unmix(features: np.ndarray, labels: np.ndarray, method: str, seed: int) -> Unmixing:
+def unmix(
+    features: np.ndarray, labels: np.ndarray, strength: np.ndarray, method: str, seed: int
+) -> Unmixing:
     """Unmix features, and put the components in order.
 
     Parameters
@@ -51,6 +53,8 @@ def unmix(features: np.ndarray, labels: np.ndarray, method: str, seed: int) -> U
         In float64.
     labels : ndarray of shape (n_points,)
         Segment of each point, not falling.
+    strength : ndarray of shape (n_points,)
+        What components should rise with, on the whole.
     method : {"auto", "joint_diagonalization", "fastica"}
         "auto" diagonalises where the variances of the components change from segment to segment in
         their own, repeatable ways, and falls back on FastICA.
@@ -64,7 +68,7 @@ def unmix(features: np.ndarray, labels: np.ndarray, method: str, seed: int) -> U
     mean = features.mean(axis=0)
     centred = features - mean
     method, matrix = _choose(centred, np.split(centred, _starts(labels)), method, seed)
-    matrix, contrast = _standard_form(matrix, centred, labels)
+    matrix, contrast = _standard_form(matrix, centred, labels, strength)
     return Unmixing(mean, matrix, contrast, method)
 
 
@@ -143,13 +147,12 @@ def _fastica(centred: np.ndarray, seed: int) -> np.ndarray:
     return ica.fit(centred).components_
 
 
-def _standard_form(matrix, centred, labels) -> tuple[np.ndarray, np.ndarray]:
-    """Unit variance; positive skewness, as |s| has; falling contrast between segments."""
+def _standard_form(matrix, centred, labels, strength) -> tuple[np.ndarray, np.ndarray]:
+    """Unit variance; rising with the strength, as |s| does; falling contrast between segments."""
     components = centred @ matrix.T
     scale = components.std(axis=0)
     scale[scale <= 0] = 1.0
-    skewness = (components**3).mean(axis=0)
-    scale = np.where(skewness < 0, -scale, scale)
+    scale[(strength - strength.mean()) @ components < 0] *= -1
     components /= scale
     counts = np.bincount(labels)
     means = np.add.reduceat(components, np.r_[0, _starts(labels)]) / counts[:, None]
