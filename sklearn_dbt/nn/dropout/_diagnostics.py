@@ -54,7 +54,7 @@ def spectrum_diagnostics(layer: CoefficientRates, n_samples: int | None = None) 
     >>> import torch
     >>> from sklearn_dbt.nn.dropout import TransformDropout, spectrum_diagnostics
     >>> layer = TransformDropout(8, basis="dct", policy="uniform", p=0.25)
-    >>> layer.observe(torch.ones(3, 8))  # a constant has one coefficient
+    >>> _ = layer.observe(torch.ones(3, 8))  # a constant has one coefficient
     >>> numbers = spectrum_diagnostics(layer, n_samples=100)
     >>> {name: round(numbers[name], 2) for name in ("effective_rank", "dropped_energy")}
     {'effective_rank': 1.0, 'dropped_energy': 0.25}

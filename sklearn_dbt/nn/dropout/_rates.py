@@ -314,7 +314,7 @@ class CoefficientRates(nn.Module):
 
     # Statistics
 
-    def observe(self, x: Tensor) -> None:
+    def observe(self, x: Tensor) -> bool:
         """Let a batch enter the running statistics.
 
         The rates do not change, except that the first batch ends the time in which each batch is
@@ -324,9 +324,16 @@ class CoefficientRates(nn.Module):
         ----------
         x : Tensor of shape (..., n_features)
             Real input.
+
+        Returns
+        -------
+        bool
+            Whether the batch was taken in.
         """
-        if self.statistics.accumulate(self.basis, x) and not self.observed:
+        taken = self.statistics.accumulate(self.basis, x)
+        if taken and not self.observed:
             self.adopt_snapshot(self.candidate_snapshot())
+        return taken
 
     def snapshot(self) -> Snapshot:
         """Copy of the snapshot in force.

@@ -54,7 +54,8 @@ class TransformDropout(CoefficientRates):
     sampling_rate : float, default=None
         Samples per second in Hz, needed for `locks` and for `Band`.
     p_zero : float, default=1e-3
-        Where `p_min` is 0, smaller rates are 0: the sigmoid never gets there.
+        Where `p_min` is 0, smaller rates are 0: the sigmoid never gets there. A controller still
+        differentiates what the sigmoid gives, so they come back when it pays.
     momentum : float, default=0.99
         Weight of the past in the running statistics, in [0, 1).
     seed : int, torch.Generator or None, default=None
@@ -79,9 +80,10 @@ class TransformDropout(CoefficientRates):
 
     Notes
     -----
-    A complex coefficient has one real mask. Uniforms are float32 whatever the input's precision.
-    Each call draws from the layer's generator, so activation checkpointing, which repeats calls,
-    draws other masks when it recomputes.
+    A complex coefficient has one real mask. For a basis that does not span all signals,
+    :math:`y = x - S(c) + S(c \odot m / (1 - p))` with its synthesis :math:`S`. Uniforms are
+    float32 whatever the input's precision. Each call draws from the layer's generator, so
+    activation checkpointing, which repeats calls, draws other masks when it recomputes.
 
     References
     ----------
@@ -159,7 +161,10 @@ class TransformDropout(CoefficientRates):
                 self._captured = x.detach()
             rates = self._rates_for(c)
             scale = hard_mask(rates, self._uniforms(c)) / (1 - rates)
-        return self.basis.synthesis(c * scale.to(c.real.dtype)).to(x.dtype)
+        y = self.basis.synthesis(c * scale.to(c.real.dtype))
+        if not self.basis.is_invertible:
+            y = x - self.basis.synthesis(c) + y  # what the basis does not see passes
+        return y.to(x.dtype)
 
     def _uniforms(self, c: Tensor) -> Tensor:
         if torch.compiler.is_compiling():

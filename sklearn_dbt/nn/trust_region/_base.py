@@ -66,7 +66,8 @@ class RateController(ABC):
         Returns
         -------
         bool
-            Whether an update was made (accepted or not).
+            Whether an update was made (accepted or not). None is made where the inputs of all
+            layers are empty or not finite; a layer of which this is true is left out.
 
         Raises
         ------
@@ -80,15 +81,14 @@ class RateController(ABC):
                 f"{type(self).__name__}.step: no layer has seen an input in training mode since "
                 "the last call; call it after a training step."
             )
-        for layer, x in active:
-            layer.observe(x)
+        active = [(layer, x) for layer, x in active if layer.observe(x)]
         self.n_steps += 1
         late = self.n_steps - self.warmup_steps
-        due = late > 0 and late % self.update_every == 0
-        if due:
-            layers = [layer for layer, _ in active]
-            self._update(RateGroup(layers, [layer.make_probe(x) for layer, x in active]), loss)
-        return due
+        if not active or late <= 0 or late % self.update_every:
+            return False
+        layers = [layer for layer, _ in active]
+        self._update(RateGroup(layers, [layer.make_probe(x) for layer, x in active]), loss)
+        return True
 
     @abstractmethod
     def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:

@@ -61,8 +61,8 @@ class RateLayer(Protocol):
     def take_captured(self) -> Tensor | None:
         """That input, or None if there was none since the last call; forgets it."""
 
-    def observe(self, x: Tensor) -> None:
-        """Let an input enter the running statistics."""
+    def observe(self, x: Tensor) -> bool:
+        """Let an input enter the running statistics; False if it could not (not finite, empty)."""
 
     def make_probe(self, x: Tensor) -> Tensor:
         """What `rates_at` needs of an input."""

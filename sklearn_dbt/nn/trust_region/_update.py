@@ -55,6 +55,7 @@ class _Local:
     model: QuadraticModel
     loss: float
     eps: float
+    finite: bool
     stationary: bool
 
 
@@ -153,12 +154,13 @@ class Update:
             model=QuadraticModel(float(value), gradient, hessian, metric),
             loss=float(loss),
             eps=torch.finfo(value.dtype).eps,
+            finite=bool(torch.isfinite(torch.cat([value[None], gradient, curvature])).all()),
             stationary=math.isfinite(value) and slope <= settings.stationary_tol * scale,
         )
 
     def _step(self, local: _Local, snapshots: list[Any], radius: float) -> Tensor:
         """The Cauchy step, shortened until the whole move fits the radius."""
-        if local.stationary or not math.isfinite(local.model.value):
+        if local.stationary or not local.finite:
             return torch.zeros_like(self._omega)
         lower, upper = (bound - self._omega for bound in self._group.bounds())
         step = cauchy_step(local.model, radius, lower.clamp_max(0), upper.clamp_min(0))
@@ -167,8 +169,8 @@ class Update:
     def _ratio(self, local: _Local, step: Tensor) -> float:
         """Actual over predicted reduction for the step that would be taken."""
         value = local.model.value
-        if local.stationary or not math.isfinite(value):
-            return reduction_ratio(0.0, 0.0, value, local.eps)
+        if local.stationary or not local.finite:
+            return 1.0 if local.stationary else math.nan
         with torch.no_grad():
             after = float(local.objective(self._omega + step)[0])
         return reduction_ratio(

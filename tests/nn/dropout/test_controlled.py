@@ -230,16 +230,25 @@ def test_overshoot_is_rejected_and_rates_stay_bitwise():
         assert not torch.equal(layer.statistics.second, gathered["second"])  # still observing
 
 
-def test_a_nan_loss_in_training_is_survived():
-    net = network()
-    controller = TrustRegionController(dropouts(net), update_every=1, warmup_steps=0)
+@pytest.mark.parametrize("policy", ["energy", "sample_energy"])
+@pytest.mark.parametrize("kind", [TrustRegionController, DecayController])
+def test_what_is_not_finite_is_survived(kind, policy):
+    net = network("dct", policy)
+    controller = kind(dropouts(net), update_every=1, warmup_steps=0)
     x, _ = data()
+    loss = lambda: net(x).square().mean()  # noqa: E731
+    net(x * torch.nan)  # before there are any statistics
+    assert not controller.step(loss)
     net(x)
-    controller.step(lambda: net(x).mean() * torch.nan)
-    assert controller.history["accepted"] == [False]
-    net(x * torch.nan)  # what is not finite does not enter the statistics
-    controller.step(lambda: net(x).square().mean())
-    assert controller.history["accepted"][-1]
+    assert controller.step(lambda: net(x).mean() * torch.nan)
+    net(x * torch.nan)
+    assert not controller.step(loss)
+    net(x)
+    assert controller.step(loss)
+    assert controller.n_steps == 4
+    if kind is TrustRegionController:
+        assert controller.history["accepted"] == [False, True]
+    assert controller.history["step_norm"][1] > 0
     assert all(torch.isfinite(b).all() for b in net.state_dict().values())
 
 
@@ -382,7 +391,7 @@ def test_rates_recover_from_zero_where_dropping_pays():
         [layer], penalty=0.0, radius=0.05, update_every=1, warmup_steps=0
     )
     x = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
-    for _ in range(60):
+    for _ in range(40):
         layer(x)
         controller.step(lambda: -(layer(x) - x).square().mean())  # the more noise, the better
     assert layer.rates.min() > 0.05

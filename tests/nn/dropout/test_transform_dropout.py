@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_dbt.nn.basis import DCT
+from sklearn_dbt.nn.basis import DCT, Basis, Layout
 from sklearn_dbt.nn.dropout import (
     Band,
     Policy,
@@ -46,6 +46,31 @@ def test_output_is_the_formula_at_the_drawn_mask(basis):
     mask = layer._source.draw(c.shape, c.device) >= layer.rates
     expected = layer.basis.synthesis(c * (mask / (1 - layer.rates)).double())
     torch.testing.assert_close(y, expected, atol=1e-6, rtol=0)
+
+
+class LowPass(Basis):
+    """The first half of a cosine transform: not all signals are in its span."""
+
+    def __init__(self, n):
+        super().__init__(n, Layout.make(n // 2), is_invertible=False)
+        self.whole = DCT(n)
+
+    def _analysis(self, x):
+        return self.whole.analysis(x)[..., : self.n_features // 2]
+
+    def _synthesis(self, c):
+        return self.whole.synthesis(torch.nn.functional.pad(c, (0, c.shape[-1])))
+
+
+def test_what_a_basis_does_not_span_passes():
+    layer = TransformDropout(8, LowPass(8), "uniform", p=0.5, seed=0)
+    x, n = signal(8, dtype=torch.float64), 20_000
+    y = layer(x.expand(n, 8))
+    error = (y.mean(0) - x) / (y.std(0) / n**0.5)
+    assert error.abs().max() < 4.5
+    c, d = DCT(8).analysis(x), DCT(8).analysis(y)
+    torch.testing.assert_close(d[:, 4:], c[4:].expand(n, 4))
+    assert (d[:, :4].abs() < 1e-9).double().mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_locked_coefficients_are_never_dropped():

@@ -54,6 +54,7 @@ class PlainLayer:
 
     def observe(self, x):
         self.observed = x
+        return bool(torch.isfinite(x).all())
 
     def make_probe(self, x):
         return x

@@ -48,7 +48,12 @@ def test_layers_without_an_input_are_left_out(plain_layer):
     assert used.omega < 0.5
     assert idle.omega == 0.5
     assert controller.history["n_rates"] == [1]
+    idle.captured = torch.tensor([torch.nan])  # an input that says nothing
     used.captured = None
+    assert not controller.step(lambda: used.current.sum())
+    assert controller.n_updates == 1
+    assert controller.n_steps == 2
+    idle.captured = None
     with pytest.raises(RuntimeError, match="no layer has seen an input in training mode"):
         controller.step(lambda: used.current.sum())
 

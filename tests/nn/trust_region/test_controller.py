@@ -54,7 +54,7 @@ def test_exact_model_gives_ratio_one_and_cauchy_contraction(plain_layer, seed, n
     assert controller.history["rho"] == pytest.approx([1.0] * 8, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=4)
 @given(seeds, st.integers(2, 4), st.booleans())
 def test_convex_objective_decreases_to_a_stationary_point(plain_layer, seed, n, sigmoid):
     g = torch.Generator().manual_seed(seed)
@@ -180,7 +180,7 @@ def test_path_over_lambda_counter_example(plain_layer):
     h = torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=torch.float64)
     r = torch.tensor([1.0, 0.1], dtype=torch.float64)
     b = h @ torch.tensor([0.5, 0.3], dtype=torch.float64)
-    path = [minimiser(plain_layer, h, b, r, penalty) for penalty in (0.0, 0.02, 0.05)]
+    path = [minimiser(plain_layer, h, b, r, penalty) for penalty in (0.0, 0.03, 0.05)]
     assert all(r @ q < r @ p for p, q in itertools.pairwise(path))
     assert path[0][1] < path[1][1] < path[2][1]  # p₂ falls while λ falls
     exact = torch.linalg.solve(h, b - 0.05 * r)

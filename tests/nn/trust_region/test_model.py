@@ -44,9 +44,9 @@ def test_hutchinson_is_exact_for_a_diagonal_hessian_and_unbiased_else():
     torch.testing.assert_close(curvature, 6 * omega)
     h = spd(6, g)
     form = lambda w: (0.5 * w @ h @ w, w.sum())  # noqa: E731
-    *_, curvature = derivatives(form, omega, exact_limit=2, n_probes=4000, generator=g)
+    *_, curvature = derivatives(form, omega, exact_limit=2, n_probes=1000, generator=g)
     off = (h - h.diagonal().diag()).square().sum(1).sqrt()
-    assert ((curvature - h.diagonal()).abs() <= 5 * off / 4000**0.5).all()
+    assert ((curvature - h.diagonal()).abs() <= 5 * off / 1000**0.5).all()
 
 
 class OnceDifferentiable(torch.autograd.Function):

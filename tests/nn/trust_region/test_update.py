@@ -149,3 +149,14 @@ def test_saturated_rates_are_not_taken_for_stationary(plain_layer):
     for _ in range(30):
         controller.step(lambda: -1e-3 * layer.current.sum())  # wants more
     assert layer.current.min() > 0.9
+
+
+def test_a_gradient_that_is_not_finite_is_rejected(plain_layer):
+    layer = plain_layer([0.4, 0.6])
+    start = layer.current.clone()
+    controller = TrustRegionController([layer], max_retries=0, **WIDE)
+    controller.step(lambda: (layer.current - start).abs().sqrt().sum() + 1.0)
+    assert math.isfinite(controller.history["loss"][0])
+    assert controller.history["accepted"] == [False]
+    assert controller.radius == 0.25
+    assert torch.equal(layer.current, start)
