@@ -131,7 +131,8 @@ def searched(name, model, grid, train, test):
     search = GridSearchCV(seeded(model, 0), grid, cv=SPLITS, refit=False, n_jobs=2)
     search.fit(train, y_train)
     model = model.set_params(**search.best_params_)
-    chosen = ", ".join(f"{value}" for value in search.best_params_.values())
+    n_candidates = len(search.cv_results_["params"])
+    chosen = ", ".join(map(str, search.best_params_.values())) if n_candidates > 1 else ""
     return add_row(name, model, train, test, search.best_score_, chosen)
 
 
@@ -145,19 +146,19 @@ flat = FunctionTransformer(lambda X: X.reshape(len(X), -1))
 powers = WaveletEmbedder("db4", output="features", trend=())
 
 searched(
-    "logistic regression, raw samples",
+    "raw samples, logistic regression",
     make_pipeline(flat, LogisticRegression(max_iter=3000)),
     {"logisticregression__C": [1.0]},
     X_train, X_test,
 )  # fmt: skip
 searched(
-    "logistic regression, wavelet log-powers",
+    "wavelet log-powers, logistic regression",
     make_pipeline(powers, StandardScaler(), LogisticRegression(max_iter=3000)),
     {"logisticregression__C": [0.1, 1.0]},
     signal, signal_test,
 )  # fmt: skip
 searched(
-    "random forest, wavelet log-powers",
+    "wavelet log-powers, random forest",
     make_pipeline(powers, RandomForestClassifier(300, random_state=0)),
     {"randomforestclassifier__max_features": ["sqrt"]},
     signal, signal_test,
@@ -175,13 +176,13 @@ features = make_pipeline(
 )
 wavelets = {"pipeline__waveletembedder__wavelet": ["haar", "db4", "sym8"]}
 searched(
-    "WaveletEmbedder -> logistic regression",
+    "wavelet features, logistic regression",
     make_pipeline(features, LogisticRegression(max_iter=3000)),
     wavelets,
     signal, signal_test,
 )  # fmt: skip
 searched(
-    "WaveletEmbedder -> TrustRegionDropoutClassifier",
+    "wavelet features, trust-region dropout",
     make_pipeline(features, TrustRegionDropoutClassifier("dct", random_state=0)),
     wavelets,
     signal, signal_test,
@@ -213,11 +214,11 @@ class WatchRates:
             self.rates.append(fitted_estimator.net_.module_.dropouts[0].rates.numpy())
 
 
-announce("TrustRegionDropoutClassifier, 128 Hz samples")
+announce("samples at 128 Hz, trust-region dropout")
 halved, halved_test = (X.reshape(len(X), 1, -1, 2).mean(-1) for X in (signal, signal_test))
 raw = TrustRegionDropoutClassifier("fourier", max_iter=30, sampling_rate=RATE / 2, random_state=0)
 raw_score = cross_val_score(raw, halved, y_train, cv=SPLITS, n_jobs=2).mean()
-add_row("TrustRegionDropoutClassifier, 128 Hz samples", raw, halved, halved_test, raw_score)
+add_row("samples at 128 Hz, trust-region dropout", raw, halved, halved_test, raw_score)
 watch = WatchRates()
 watched = clone(raw).set_callbacks(watch).fit(halved, y_train)
 
@@ -237,17 +238,18 @@ def heat_maps(X):
 
 
 maps, maps_test = heat_maps(X_train), heat_maps(X_test)
+SHORT = {"n_init": 1, "max_iter": 10, "n_iter_no_change": 4, "tol": 0.03, "max_samples": 4096}
 latent = make_pipeline(
     FrameEmbedder(),
     ChannelScaler(),
     WaveletEmbedder(level=4, mode="symmetric"),
-    NonlinearICAEncoder(n_components=4, n_init=1, max_iter=20, n_iter_no_change=5, random_state=0),
+    NonlinearICAEncoder(n_components=4, random_state=0, **SHORT),
     WaveletEmbedder(level=5, mode="symmetric", output="features"),
     StandardScaler(),
     LogisticRegression(C=0.1, max_iter=3000),
 )
 latent = searched(
-    "FrameEmbedder -> Wavelet -> NonlinearICA -> LR",
+    "frames, wavelets, nonlinear ICA, logistic r.",
     latent,
     {
         "frameembedder__method": ["percentiles", "histogram", "eigenframes"],
@@ -263,7 +265,7 @@ latent = searched(
 # different intention. The softness of the alignment is searched with folds that share no
 # recording; the test pairs are made of test recordings only.
 
-announce("SoftDTWPairClassifier")
+announce("pairs, soft-DTW")
 slow = make_pipeline(
     ChannelScaler(), FunctionTransformer(lambda X: X.reshape(len(X), 1, 28, -1).mean(-1))
 )
@@ -301,7 +303,7 @@ for row in rows:
         row["model"], f"{row['test']:.3f} ± {row['test_sd']:.3f}", f"{row['cv']:.3f}",
         f"{row['fit_seconds']:.1f} s", row["chosen"],
     )  # fmt: skip
-console = Console(width=110)
+console = Console(width=100)
 console.print(table)
 console.print(
     f"Pairs of unseen recordings, ROC AUC (cross-validated {search.best_score_:.3f}, "
