@@ -60,7 +60,7 @@ class Panel:
     @property
     def n_times(self) -> int:
         """Number of time points of the longest recording."""
-        return self.data.shape[-1] if not self.is_ragged else int(self.lengths.max())
+        return int(self.lengths.max()) if isinstance(self.data, list) else self.data.shape[-1]
 
     @property
     def dtype(self) -> np.dtype:

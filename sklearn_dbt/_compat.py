@@ -53,7 +53,8 @@ check_sample_weight = _check_sample_weight
 num_samples = _num_samples
 
 
-class TableOutputMixin(TransformerMixin, auto_wrap_output_keys=None):
+# mypy takes untyped scikit-learn's classes for `object`, whose subclasses have no keywords.
+class TableOutputMixin(TransformerMixin, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """A transformer whose 2D output obeys ``set_output`` and whose panels pass untouched.
 
     scikit-learn wraps every output into the configured container and fails on three axes. Here

@@ -14,7 +14,9 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,7 @@ class PersistenceMixin:
     (``_restore_networks``).
     """
 
+    get_params: Callable[..., dict[str, Any]]  # scikit-learn's, of the class this is mixed into
     _network_attributes: tuple[str, ...] = ()
 
     def save(self, path) -> None:

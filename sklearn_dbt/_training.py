@@ -197,8 +197,8 @@ class WeightedLoss(nn.Module):
         self.loss = loss
 
     def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
-        target, weights = target
-        rows = self.loss(output, target, reduction="none")
+        wanted, weights = target
+        rows = self.loss(output, wanted, reduction="none")
         rows = rows.flatten(1).mean(1) if rows.ndim > 1 else rows
         return (weights * rows).sum() / weights.sum()
 
@@ -258,7 +258,7 @@ def make_net(
     seed: int,
     device: torch.device,
     weight_decay: float = 0.0,
-    optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     callbacks=(),
 ) -> NeuralNet:
     """Wrap a module in an initialised skorch net that trains from :class:`Batches`.
@@ -277,8 +277,8 @@ def make_net(
         Seed of the shuffle.
     device : torch.device
         Where it trains.
-    optimizer : type, default=torch.optim.Adam
-        Class of the optimizer.
+    optimizer : callable, default=torch.optim.Adam
+        Class of the optimizer, or one with some of its arguments filled in.
     callbacks : sequence of (str, skorch.callbacks.Callback), default=()
         Called during training.
 
@@ -346,6 +346,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
     ``with_callbacks``, and implements ``_build_net`` so that a saved estimator can be read.
     """
 
+    device_: str
     _network_attributes = ("net_",)
     # Where overfitting sets in before the training loss settles, only a held-out loss can tell
     # that training was too short; such an estimator says False.

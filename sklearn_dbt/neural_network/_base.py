@@ -286,9 +286,11 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     def _build_net(self) -> NeuralNet:
         init_seed, shuffle_seed, mask_seed = self._seeds
+        mean, scale = (torch.from_numpy(moment) for moment in self._moments)
         with isolated_rng(init_seed):
             module = DropoutNetwork(
-                *(torch.from_numpy(moment) for moment in self._moments),
+                mean,
+                scale,
                 self._n_times_in,
                 self._n_outputs,
                 hidden_layer_sizes=self._hidden_sizes,
@@ -350,7 +352,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
     def _record_rates(self) -> None:
         rates = [layer.rates.detach().flatten() for layer in self.net_.module_.dropouts]
         self.drop_rates_ = torch.cat(rates).cpu().numpy()
-        history = {}
+        history: dict[str, list] = {}
         for _, callback in self.net_.callbacks:
             history |= callback.controller.history
         self.trust_region_history_ = {name: np.array(column) for name, column in history.items()}
@@ -425,7 +427,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     @staticmethod
     @abstractmethod
-    def _loss(output: Tensor, target: Tensor, reduction: str) -> Tensor:
+    def _loss(output: Tensor, target: Tensor, /, *, reduction: str) -> Tensor:
         """Loss of each row."""
 
     @property

@@ -38,6 +38,9 @@ class DropoutNetwork(nn.Module):
         ``make_dropout(n_features, is_input)`` returns the dropout of a layer.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(
         self,
         mean: Tensor,
