@@ -42,7 +42,8 @@ def solve(
             results[1:3] = 2 * half.sum(3), -2 * half.sum(2)
         if alignment:
             results[4] = expected
-    return tuple(t.to(dtype) for t in results)
+    value, grad_x, grad_y, grad_gamma, expected = (t.to(dtype) for t in results)
+    return value, grad_x, grad_y, grad_gamma, expected
 
 
 def _without_padding(x: Tensor, lengths: Tensor) -> Tensor:

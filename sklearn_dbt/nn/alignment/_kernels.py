@@ -27,10 +27,12 @@ _REBASE_EVERY = 16  # anti-diagonals between two changes of origin
 _FLOOR_32 = np.sqrt(np.finfo(np.float32).tiny)  # 1.1e-19
 _FLOOR_64 = np.sqrt(np.finfo(np.float64).tiny)  # 1.5e-154
 # exp(x) = 2^n exp(r), n = round(x / ln 2); ln 2 in two parts so that x - n ln 2 stays exact.
-_LOG2E_32, _LN2_HIGH_32, _LN2_LOW_32 = np.float32([1 / math.log(2), 0.693359375, -2.12194440e-4])
+_LOG2E_32, _LN2_HIGH_32, _LN2_LOW_32 = np.array(
+    [1 / math.log(2), 0.693359375, -2.12194440e-4], np.float32
+)
 _ROUND_32, _LEAST_32 = np.float32(1.5 * 2**23), np.log(_FLOOR_32)
-_LOG2E_64, _LN2_HIGH_64, _LN2_LOW_64 = np.float64(
-    [1 / math.log(2), 6.93147180369123816490e-01, 1.90821492927058770002e-10]
+_LOG2E_64, _LN2_HIGH_64, _LN2_LOW_64 = np.array(
+    [1 / math.log(2), 6.93147180369123816490e-01, 1.90821492927058770002e-10], np.float64
 )
 _ROUND_64, _LEAST_64 = np.float64(1.5 * 2**52), np.log(_FLOOR_64)
 # Taylor coefficients of exp, and those of log((1 + z) / (1 - z)) / z in z squared.
@@ -40,8 +42,8 @@ _L32 = tuple(np.float32(2 / (2 * k + 1)) for k in range(6))
 _L64 = tuple(np.float64(2 / (2 * k + 1)) for k in range(12))
 _SQRT2_32, _SQRT2_64 = np.float32(math.sqrt(2)), np.float64(math.sqrt(2))
 _LN2_32, _LN2_64 = np.float32(math.log(2)), np.float64(math.log(2))
-_ZERO_32, _HALF_32, _ONE_32 = np.float32([0, 0.5, 1])
-_ZERO_64, _HALF_64, _ONE_64 = np.float64([0, 0.5, 1])
+_ZERO_32, _HALF_32, _ONE_32 = np.array([0, 0.5, 1], np.float32)
+_ZERO_64, _HALF_64, _ONE_64 = np.array([0, 0.5, 1], np.float64)
 
 
 @intrinsic
