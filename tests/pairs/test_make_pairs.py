@@ -12,7 +12,7 @@ X = np.arange(12 * 2 * 5, dtype=np.float32).reshape(12, 2, 5)
 Y = np.array(list("aabbbccccccc"))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     y=st.lists(st.integers(0, 3), min_size=4, max_size=30),
     fraction=st.floats(0.05, 0.95),

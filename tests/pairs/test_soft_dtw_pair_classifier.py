@@ -35,13 +35,13 @@ def recordings(n=36, n_times=40, noise_channel=False, seed=0):
 @pytest.fixture(scope="module")
 def task():
     X, y = recordings()
-    return make_pairs(X, y, n_pairs=300, random_state=0)
+    return make_pairs(X, y, n_pairs=240, random_state=0)
 
 
 @pytest.fixture(scope="module")
 def noisy_task():
     X, y = recordings(noise_channel=True)
-    return make_pairs(X, y, n_pairs=300, random_state=0)
+    return make_pairs(X, y, n_pairs=240, random_state=0)
 
 
 def test_unseen_recordings_are_told_apart_better_than_by_euclid(task):
@@ -68,7 +68,7 @@ def test_channel_weights_find_the_channel_that_matters(noisy_task, loss, learn_g
         loss=loss,
         learn_channels=True,
         learn_gamma=learn_gamma,
-        max_iter=40,
+        max_iter=30,
         batch_size=64,
         random_state=0,
     ).fit(pairs[train], same[train])
@@ -202,7 +202,7 @@ def test_early_stopping_keeps_groups_apart(task):
     train, held_out = model._hold_out(same, np.arange(len(same)), groups, seed=0)
     assert not set(groups[train].ravel()) & set(groups[held_out].ravel())
     assert len(np.intersect1d(train, held_out)) == 0
-    with pytest.raises(ValueError, match=r"groups must have shape \(300, 2\).* got \(300,\)"):
+    with pytest.raises(ValueError, match=r"groups must have shape \(240, 2\).* got \(240,\)"):
         model.fit(pairs, same, groups=groups[:, 0])
     with pytest.raises(ValueError, match="leaves 0 training"):
         model.set_params(validation_fraction=0.99).fit(pairs, same, groups=groups)

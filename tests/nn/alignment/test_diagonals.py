@@ -6,7 +6,7 @@ from sklearn_dbt.nn.alignment import _diagonals, _kernels
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 5), (6, 1), (17, 17), (9, 30), (40, 33)])
 @pytest.mark.parametrize("band", [None, 6])
-@pytest.mark.parametrize("gamma", [1e-3, 0.5, 20.0])
+@pytest.mark.parametrize("gamma", [1e-3, 5.0])
 @pytest.mark.parametrize("ragged", [False, True])
 def test_both_engines_agree(n, m, band, gamma, ragged):
     generator = torch.Generator().manual_seed(0)

@@ -205,7 +205,7 @@ def test_nan_and_inf_come_out():
     assert soft_dtw(x, y, band=1)[:2].isfinite().sum() == 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     n=st.integers(1, 12),
     m=st.integers(1, 12),
