@@ -1,5 +1,7 @@
 """How Sphinx builds these pages; nothing is fetched for it, and the pages fetch nothing."""
 
+import os
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +36,9 @@ numpydoc_xref_param_type = False
 numpydoc_use_plots = False
 
 # --- gallery: every example runs while the pages are built ---------------------------------------
+# The demo writes its table and pictures somewhere; here that is beside the pages.
+os.environ.setdefault("SKLEARN_DBT_REPORT", str(Path(__file__).parent / "_build" / "report"))
+(Path(__file__).parent / "_build").mkdir(exist_ok=True)
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
@@ -80,6 +85,29 @@ def skip_foreign_members(app, what, name, obj, skip, options):
     return None
 
 
+def escape_attributes(app, what, name, obj, options, lines):
+    """Keep ``n_features_in_`` in a shape from being read as a link to somewhere."""
+    for i, line in enumerate(lines):
+        if "shape (" in line or line.lstrip().startswith("(") or "``" not in line:
+            lines[i] = re.sub(r"(?<![`\w.])(\w+[a-z])_(?=[,)])", r"\1\_", line)
+
+
+def find_elsewhere(app, env, node, contnode):
+    """Lead ``sklearn_dbt.ChannelScaler`` to the page of its family, where it is documented."""
+    target = node.get("reftarget", "")
+    if not target.startswith("sklearn_dbt."):
+        return None
+    domain, last = env.get_domain("py"), target.rpartition(".")[2]
+    for name in domain.objects:
+        if name.startswith("sklearn_dbt.") and name.rpartition(".")[2] == last:
+            return domain.resolve_xref(
+                env, node["refdoc"], app.builder, node["reftype"], name, node, contnode
+            )
+    return None
+
+
 def setup(app):
     """Connect the above."""
     app.connect("autodoc-skip-member", skip_foreign_members)
+    app.connect("autodoc-process-docstring", escape_attributes, priority=600)  # after numpydoc
+    app.connect("missing-reference", find_elsewhere)

@@ -14,7 +14,10 @@ def convert(markdown: str) -> str:
     def heading(match: re.Match) -> str:
         return f"{match[2]}\n{UNDERLINES[match[1]] * len(match[2])}"
 
-    return re.sub(r"^(#{1,3}) (.*)$", heading, markdown, flags=re.MULTILINE)
+    text = re.sub(r"^(#{1,3}) (.*)$", heading, markdown, flags=re.MULTILINE)
+    # A list inside a list stands between empty lines.
+    text = re.sub(r"(\n(?!  )[^\n]+)(\n  - )", r"\1\n\2", text)
+    return re.sub(r"(\n  [ -] [^\n]+)(\n- )", r"\1\n\2", text)
 
 
 def write(app: Sphinx) -> None:
