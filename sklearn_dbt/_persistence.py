@@ -140,10 +140,10 @@ def encode(value, where: str, tensors: dict[str, np.ndarray]):
     TypeError
         For anything else.
     """
-    if value is None or isinstance(value, bool | str):
-        return value
     if isinstance(value, np.generic):
         return {"scalar": str(value.dtype), "value": encode(value.item(), where, tensors)}
+    if value is None or isinstance(value, bool | str):
+        return value
     if isinstance(value, int):
         return value
     if isinstance(value, float):
