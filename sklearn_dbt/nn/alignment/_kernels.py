@@ -408,8 +408,8 @@ def solve(
     grad_x, grad_y = (t.new_zeros(t.shape if gradient else (0, 0, 0)) for t in (x, y))
     grad_gamma = x.new_empty(n_pairs if by_gamma else 0)
     expected = x.new_zeros((n_pairs, n, m) if alignment else (0, n, m))
-    tensors = (x.contiguous(), y.contiguous(), lengths_x, lengths_y)
-    inputs = [t.detach().numpy() for t in tensors]
+    # numba compiles anew for every layout, so there is to be one
+    inputs = [t.detach().contiguous().numpy() for t in (x, y, lengths_x, lengths_y)]
     outputs = [t.numpy() for t in (value, grad_x, grad_y, grad_gamma, expected)]
     gamma = inputs[0].dtype.type(gamma)
     radius = -1 if band is None else band

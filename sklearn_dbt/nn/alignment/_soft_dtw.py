@@ -174,12 +174,11 @@ def soft_dtw_alignment(
     gamma = check_positive(gamma, "gamma")
     _check_band(band, lengths_x, lengths_y)
     with torch.no_grad():
-        return _operator(x, y, gamma, lengths_x, lengths_y, band, False, False, True)[-1]
+        solve = _operator if torch.compiler.is_compiling() else _compute
+        return solve(x, y, gamma, lengths_x, lengths_y, band, False, False, True)[-1]
 
 
-# A registered operator, so that torch.compile takes it as one node and does not look inside.
-@torch.library.custom_op("sklearn_dbt::soft_dtw", mutates_args=())
-def _operator(
+def _compute(
     x: Tensor,
     y: Tensor,
     gamma: Tensor,
@@ -200,6 +199,10 @@ def _operator(
         from sklearn_dbt.nn.alignment._diagonals import solve
     wanted = {"gradient": gradient, "by_gamma": by_gamma, "alignment": alignment}
     return solve(x, y, lengths_x, lengths_y, band, float(gamma.detach()), **wanted)
+
+
+# A registered operator, so that torch.compile takes it as one node and does not look inside.
+_operator = torch.library.custom_op("sklearn_dbt::soft_dtw", _compute, mutates_args=())
 
 
 @_operator.register_fake
@@ -244,7 +247,10 @@ def _value(
 ) -> Tensor:
     gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
     by_gamma = torch.is_grad_enabled() and gamma.requires_grad
-    return _operator(x, y, gamma, lengths_x, lengths_y, band, gradient, by_gamma, False)[0]
+    # The first call of an operator imports torch's compiler, which takes a second or two.
+    is_plain = not (gradient or by_gamma or torch.compiler.is_compiling())
+    solve = _compute if is_plain else _operator
+    return solve(x, y, gamma, lengths_x, lengths_y, band, gradient, by_gamma, False)[0]
 
 
 def _check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:

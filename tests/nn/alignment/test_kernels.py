@@ -99,3 +99,15 @@ def test_kernels_survive_a_fork(two_threads):
 def test_what_is_kept_for_the_way_back_is_of_the_inputs_size():
     results = solve(n_pairs=3)
     assert sum(t.numel() for t in results) == 2 * 3 * 2 * 120 + 2 * 3
+
+
+def test_strided_input_does_not_compile_anew():
+    x, y, lengths, _, *rest = batch(n_pairs=3)
+    n, m = torch.stack([lengths, lengths], 1).T
+    truth = _kernels.solve(x, y, lengths, lengths, *rest)[0]
+    compiled = len(_kernels._solve.signatures)
+    strided = x.transpose(1, 2).contiguous().transpose(1, 2)
+    assert not strided.is_contiguous()
+    assert not n.is_contiguous()
+    torch.testing.assert_close(_kernels.solve(strided, y, n, m, *rest)[0], truth, rtol=0, atol=0)
+    assert len(_kernels._solve.signatures) == compiled

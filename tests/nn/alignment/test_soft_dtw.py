@@ -315,10 +315,11 @@ def test_compiled_model_gives_the_same():
     torch.testing.assert_close(x.grad, truth)
 
 
-def test_importing_the_engine_does_not_import_numba():
+def test_importing_the_engine_does_not_import_numba_nor_a_call_the_compiler():
     code = (
         "import sys, sklearn_dbt.nn.alignment as a; assert 'numba' not in sys.modules; "
-        "import torch; t = torch.zeros(1, 1, 2); a.soft_dtw(t, t); assert 'numba' in sys.modules"
+        "import torch; t = torch.zeros(1, 1, 2); a.soft_dtw(t, t); assert 'numba' in sys.modules; "
+        "a.soft_dtw_alignment(t, t); assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
