@@ -1,0 +1,427 @@
+"""The encoder: what it recovers, what it is blind to, and what it refuses."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import ortho_group
+from sklearn.decomposition import PCA, FastICA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils._param_validation import InvalidParameterError
+
+from sklearn_dbt.decomposition import NonlinearICAEncoder, _nonlinear_ica
+
+quick = pytest.mark.filterwarnings(
+    # A few epochs are no training; what these tests are about does not need one.
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:NonlinearICAEncoder:UserWarning",
+)
+
+
+def mixture(n=3, n_layers=4, n_segments=12, n_times=300, seed=3):
+    """Sources of changing scale and their mixture, `n_layers - 1` times leaky, then rotated.
+
+    Returns sources and observations of shape (2, n_segments, n, n_times): to fit, to score on.
+    """
+    rng = np.random.RandomState(seed)
+    scales = rng.uniform(0.01, 3, (n_segments, 1, n))
+    sources = scales * rng.standard_normal((2, n_segments, n_times, n))
+    observed = sources
+    for _ in range(n_layers - 1):
+        rotation = ortho_group.rvs(n, random_state=rng)
+        observed = np.where(observed > 0, observed, 0.2 * observed) @ rotation
+    return sources.swapaxes(2, 3).astype(np.float32), observed.swapaxes(2, 3).astype(np.float32)
+
+
+def in_a_row(segments):
+    """Segments of one long recording, shape (1, n_channels, n_segments * n_times)."""
+    return np.concatenate(list(segments), axis=1)[None]
+
+
+def matched_correlation(truth, found):
+    """Mean absolute correlation of sources and components over all recordings and times."""
+    a, b = (np.concatenate(list(z), axis=1) for z in (truth, found))
+    table = np.abs(np.corrcoef(a, b)[: len(a), len(a) :])
+    return table[linear_sum_assignment(-table)].mean()
+
+
+def linear_scores(sources, observed):
+    """What PCA and FastICA make of the magnitudes of held-out sources."""
+    fitted, held_out = (in_a_row(part)[0].T for part in observed)
+    truth = np.abs(in_a_row(sources[1]))
+    for model in (PCA(), FastICA(random_state=0, max_iter=1000, tol=1e-3)):
+        yield matched_correlation(truth, [np.abs(model.fit(fitted).transform(held_out)).T])
+
+
+def panel(n=8, n_channels=3, n_times=40, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.laplace(size=(n, n_channels, n_times)) * rng.uniform(0.2, 3, (n, n_channels, 1))
+
+
+def fast(**options):
+    return NonlinearICAEncoder(**{"n_init": 1, "max_iter": 3, "random_state": 0, **options})
+
+
+# --- what it recovers ----------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_windows_of_a_recording_reveal_what_linear_models_do_not():
+    sources, observed = mixture()
+    encoder = NonlinearICAEncoder(segments=12, n_init=1, random_state=0)
+    encoder.fit(in_a_row(observed[0]))
+    found = encoder.transform(in_a_row(observed[1]))
+    score = matched_correlation(np.abs(in_a_row(sources[1])), found)
+    assert score > 0.8
+    for linear in linear_scores(sources, observed):
+        assert score > linear + 0.15
+    assert encoder.unmixing_method_ == "joint_diagonalization"
+    assert min(encoder.validation_loss_curve_) < encoder.chance_loss_ - 0.3
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_recordings_as_segments_whose_offsets_are_trusted():
+    sources, observed = mixture()
+    score = {}
+    for remove in (False, True):
+        encoder = fast(max_iter=50, remove_offset=remove, remove_gain=False).fit(observed[0])
+        found = encoder.transform(observed[1])
+        score[remove] = matched_correlation(np.abs(sources[1]), found)
+    assert score[False] > 0.8
+    # Removed offsets tear the mixture; the docstring says so.
+    assert score[False] > score[True] + 0.1
+
+
+@pytest.mark.slow
+def test_published_protocol():
+    """5 sources, 4 layers, 20 segments of 500, where linear ICA scores about .5 on |s|."""
+    scores = []
+    for data in (1, 2):
+        sources, observed = mixture(5, 4, 20, 500, seed=data)
+        encoder = NonlinearICAEncoder(segments=20, max_iter=100, random_state=0)
+        encoder.fit(in_a_row(observed[0]))
+        found = encoder.transform(in_a_row(observed[1]))
+        scores.append(matched_correlation(np.abs(in_a_row(sources[1])), found))
+        assert scores[-1] > max(linear_scores(sources, observed)) + 0.2
+    assert np.mean(scores) > 0.86
+
+
+# --- what comes out ------------------------------------------------------------------------------
+
+
+@quick
+def test_components_are_standardised_and_in_order():
+    X = panel(20, n_times=200)
+    encoder = fast(max_iter=10, remove_gain=False).fit(X)
+    series = np.concatenate(list(encoder.transform(X)), axis=1)
+    np.testing.assert_allclose(series.mean(axis=1), 0, atol=1e-8)
+    np.testing.assert_allclose(series.std(axis=1), 1, rtol=1e-6)
+    assert (np.diff(encoder.contrast_) <= 0).all()
+    assert (encoder.contrast_ <= 1).all()
+    means = series.reshape(3, 20, 200).mean(axis=2)
+    np.testing.assert_allclose(means.var(axis=1), encoder.contrast_, rtol=1e-6)
+
+
+@quick
+def test_electrodes_and_amplifier_are_not_seen():
+    X = panel()
+    gain, offset = np.arange(1.0, 9.0)[:, None, None], np.arange(24.0).reshape(8, 3, 1)
+    encoder = fast().fit(X)
+    changed = gain * X + offset
+    np.testing.assert_allclose(encoder.transform(changed), encoder.transform(X), atol=1e-8)
+    again = fast().fit(changed)
+    np.testing.assert_allclose(again.transform(X), encoder.transform(X), atol=1e-3)
+    trusting = fast(remove_offset=False, remove_gain=False).fit(X)
+    assert np.abs(trusting.transform(changed) - trusting.transform(X)).max() > 0.1
+
+
+@quick
+def test_fewer_components_and_other_recordings():
+    encoder = fast(n_components=2).fit(panel())
+    assert encoder.transform(panel(3, n_times=17)).shape == (3, 2, 17)
+    assert encoder.get_feature_names_out().tolist() == ["component0", "component1"]
+    assert encoder.whitening_.shape == (3, 3)
+    assert encoder.unmixing_.shape == (2, 2)
+
+
+@quick
+def test_a_table_has_one_component():
+    X = panel(n_channels=1)[:, 0]
+    encoder = fast().fit(X)
+    assert encoder.n_components_ == 1
+    assert encoder.unmixing_method_ == "none"
+    assert encoder.transform(X).shape == X.shape
+    assert encoder.get_feature_names_out()[17] == "component0_t17"
+
+
+@quick
+def test_features_are_statistics_of_the_series():
+    X = panel()
+    encoder = fast(output="features").fit(X)
+    table = encoder.set_output(transform="pandas").transform(X)
+    assert table.shape == (8, 9)
+    series = encoder.set_params(output="series").transform(X)
+    np.testing.assert_allclose(table["component1_mean"], series[:, 1].mean(axis=1))
+    np.testing.assert_allclose(table["component2_log_variance"], np.log(series[:, 2].var(axis=1)))
+    slopes = [np.polyfit(np.arange(40), recording[0], 1)[0] for recording in series]
+    np.testing.assert_allclose(table["component0_trend"], 39 * np.array(slopes))
+
+
+@quick
+@pytest.mark.parametrize("segments", ["recording", 3])
+def test_ragged_recordings(segments):
+    X = [recording[:, : 40 - 3 * i] for i, recording in enumerate(panel())]
+    encoder = fast(segments=segments).fit(X)
+    assert encoder.n_segments_ == (8 if segments == "recording" else 24)
+    series = encoder.transform(X)
+    assert [z.shape for z in series] == [x.shape for x in X]
+    np.testing.assert_allclose(encoder.transform(X[2][None])[0], series[2], atol=1e-10)
+    table = encoder.set_params(output="features").transform(X)
+    np.testing.assert_allclose(table[:, 0], [z[0].mean() for z in series], atol=1e-12)
+
+
+@quick
+def test_dependent_channels_are_borne():
+    X = panel()
+    dependent = np.concatenate([X, X[:, :1] + X[:, 1:2], np.ones((8, 1, 40))], axis=1)
+    encoder = fast().fit(dependent)
+    assert encoder.n_components_ == 3
+    assert encoder.transform(dependent).shape == (8, 3, 40)
+
+
+@quick
+@pytest.mark.parametrize("unmixing", ["joint_diagonalization", "fastica"])
+def test_unmixing_can_be_chosen(unmixing):
+    X = panel(n_times=100)
+    encoder = fast(unmixing=unmixing).fit(X)
+    assert encoder.unmixing_method_ == unmixing
+    assert np.isfinite(encoder.transform(X)).all()
+
+
+# --- how it trains -------------------------------------------------------------------------------
+
+
+@quick
+def test_the_network_with_the_lowest_held_out_loss_is_kept(monkeypatch):
+    seen = []
+
+    def spy(restarts, watched):
+        losses = held_out_losses(restarts, watched)
+        seen.append((losses, watched))
+        return losses
+
+    held_out_losses = _nonlinear_ica.held_out_losses
+    monkeypatch.setattr(_nonlinear_ica, "held_out_losses", spy)
+    X = panel()
+    encoder = fast(n_init=4).fit(X)
+    ((losses, watched),) = seen
+    assert len(losses) == 4
+    assert len(set(losses)) == 4
+    (kept,) = held_out_losses(encoder.net_.module_, watched)
+    assert kept == losses.min()
+    assert losses.mean() == pytest.approx(min(encoder.validation_loss_curve_), rel=1e-6)
+
+
+@quick
+def test_another_seed_another_start():
+    X = panel()
+    a, b = (fast(random_state=seed).fit(X).transform(X) for seed in (0, 1))
+    assert np.abs(a - b).max() > 1e-3
+
+
+@quick
+def test_held_out_points_are_of_every_segment():
+    encoder = fast(segments=2).fit(panel())
+    assert encoder.n_segments_ == 16
+    assert encoder.chance_loss_ == pytest.approx(math.log(16))
+
+
+@quick
+def test_samples_of_an_epoch():
+    X, steps = panel(), []
+    for max_samples in (64, None):
+        encoder = fast(max_samples=max_samples, batch_size=32, max_iter=2).fit(X)
+        state = next(iter(encoder.net_.optimizer_.state.values()))
+        steps.append(int(state["step"]))
+    # 8 recordings of 40 points, a tenth of them held out: 288 points are trained on.
+    assert steps == [2 * 2, 2 * 9]
+
+
+@quick
+def test_warm_start_goes_on():
+    X = panel()
+    encoder = fast(warm_start=True, max_iter=4).fit(X)
+    first = encoder.loss_curve_.copy()
+    encoder.fit(X)
+    assert encoder.n_iter_ == 8
+    assert encoder.loss_curve_[:4] == first
+    state = next(iter(encoder.net_.optimizer_.state.values()))
+    assert int(state["step"]) == 8 * 2
+    fresh = fast(max_iter=4).fit(X)
+    assert fresh.fit(X).loss_curve_ == first
+
+
+@quick
+def test_warm_start_takes_new_rates():
+    X = panel()
+    encoder = fast(warm_start=True).fit(X)
+    before = [p.detach().clone() for p in encoder.net_.module_.parameters()]
+    encoder.set_params(learning_rate=1e-12, batch_size=16, max_samples=32).fit(X)
+    for old, new in zip(before, encoder.net_.module_.parameters(), strict=True):
+        np.testing.assert_allclose(old.numpy(), new.detach().numpy(), atol=1e-9)
+
+
+class Interrupt:
+    """Raises what Ctrl-C does, at the end of the second epoch."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch" and context.task_id == 1:
+            raise KeyboardInterrupt
+
+
+@quick
+def test_ctrl_c_keeps_what_was_learnt():
+    X = panel()
+    encoder = fast(n_init=2, max_iter=50).set_callbacks(Interrupt())
+    with pytest.raises(KeyboardInterrupt, match="stopped after 2 epochs"):
+        encoder.fit(X)
+    assert encoder.n_iter_ == 2
+    assert np.isfinite(encoder.transform(X)).all()
+    assert "_training" not in vars(encoder)
+
+
+@quick
+def test_restarts_leave_nothing_behind(tmp_path):
+    X = panel()
+    encoder = fast(n_init=3).fit(X)
+    expected = encoder.transform(X)
+    encoder.save(tmp_path / "encoder")
+    for twin in (
+        NonlinearICAEncoder.load(tmp_path / "encoder"),
+        pickle.loads(pickle.dumps(encoder)),
+    ):
+        assert len(twin.net_.module_.networks) == 1
+        np.testing.assert_array_equal(twin.transform(X), expected)
+    one = len(pickle.dumps(fast(n_init=1).fit(X)))
+    assert len(pickle.dumps(encoder)) < 1.1 * one
+
+
+@quick
+def test_pipeline_and_search():
+    X, y = panel(12), np.arange(12) % 2
+    pipeline = make_pipeline(fast(output="features"), LogisticRegression())
+    search = GridSearchCV(
+        pipeline, {"nonlinearicaencoder__n_components": [1, 2]}, cv=2, error_score="raise"
+    ).fit(X, y)
+    assert search.best_estimator_.predict(X).shape == (12,)
+
+
+# --- what it says --------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_too_few_segments_are_told():
+    X = np.concatenate([np.ones((3, 1, 1)), [[[9.0]], [[3.0]], [[1.0]]]], axis=1) * panel(3, 2)
+    with pytest.warns(UserWarning, match="2 segments cannot identify 2 components; at least 3"):
+        fast(max_iter=30).fit(X[:2])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_segments_that_look_alike_are_told():
+    X = np.random.default_rng(0).normal(size=(30, 2, 40))
+    with pytest.warns(UserWarning, match="told apart no better than by guessing"):
+        fast(max_iter=2, learning_rate=0.1).fit(X)
+
+
+def test_an_unfinished_training_is_told():
+    _, observed = mixture(n_segments=6, n_times=100)
+    with pytest.warns(ConvergenceWarning, match=r"3 epochs were run \(max_iter\)"):
+        fast(segments=6).fit(in_a_row(observed[0]))
+
+
+@quick
+@pytest.mark.parametrize(
+    ("options", "X", "message"),
+    [
+        ({"n_components": 4}, panel(), "n_components=4 must be at most .* X has 3"),
+        ({"n_components": 2}, panel()[:, 0], "at most .* a table is a panel of one channel"),
+        (
+            {"n_components": 3},
+            panel()[:, [0, 1, 1]],
+            "n_components=3, but only 2 of the 3 channels are linearly independent",
+        ),
+        ({}, np.ones((4, 2, 9)), "all recordings of X are constant"),
+        ({}, panel(1), "X has one recording .* windows: segments=20"),
+        ({"segments": 30}, panel(), "recording 0 of X has n_times=40, too few for segments=30"),
+        ({}, panel(n_times=1), r"1 time point\(s\) and at least 2 are required"),
+        ({"hidden_layer_sizes": (8, 0)}, panel(), r"hidden_layer_sizes\[1\] must be at least 1"),
+        ({"device": "abacus"}, panel(), "device='abacus' is unknown"),
+    ],
+)
+def test_what_fit_refuses(options, X, message):
+    encoder = fast(**options)
+    with pytest.raises(ValueError, match=message):
+        encoder.fit(X)
+    assert not hasattr(encoder, "net_")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "pcl"},
+        {"segments": "channel"},
+        {"segments": 0},
+        {"unmixing": "pca"},
+        {"output": "table"},
+        {"n_init": 0},
+        {"max_samples": 0},
+        {"validation_fraction": 1.0},
+        {"remove_gain": "yes"},
+    ],
+)
+def test_wrong_parameters(options):
+    (name,) = options
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
+        fast(**options).fit(panel())
+
+
+@quick
+@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_values_that_are_no_numbers(value, name):
+    X = panel()
+    X[2, 1, 5] = value
+    with pytest.raises(ValueError, match=f"{name}: recording 2, channel 1, time point 5"):
+        fast().fit(X)
+
+
+@quick
+def test_swapped_axes():
+    X = panel()
+    encoder = fast().fit(X)
+    with pytest.raises(ValueError, match="axes look swapped"):
+        encoder.transform(X.transpose(0, 2, 1))
+
+
+@quick
+def test_warm_start_needs_the_same_segments_and_precision():
+    X = panel()
+    encoder = fast(warm_start=True).fit(X)
+    with pytest.raises(ValueError, match="X has 7 and the last fit had 8"):
+        encoder.fit(X[:7])
+    with pytest.raises(ValueError, match="X is float32, but float64 was seen"):
+        encoder.fit(X.astype(np.float32))
+    assert np.isfinite(encoder.transform(X)).all()
