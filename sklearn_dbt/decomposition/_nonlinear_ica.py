@@ -135,7 +135,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     device : str or torch.device, default="auto"
         Where to train; "auto" is CUDA where there is one.
     warm_start : bool, default=False
-        Continue from the weights of the last fit, on the same recordings.
+        Continue from the weights of the last fit, on the same recordings and segments.
     verbose : int, default=0
         Log epochs at level INFO of the logger ``sklearn_dbt``, instead of DEBUG.
 
@@ -496,6 +496,12 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
             raise ValueError(
                 f"{name}: warm_start=True continues on the same segments; X has "
                 f"{int(labels[-1]) + 1} and the last fit had {self.n_segments_}."
+            )
+        sizes = None if self.hidden_layer_sizes is None else list(self.hidden_layer_sizes)
+        if self.n_components not in (None, self.n_components_) or sizes != self._hidden_sizes:
+            raise ValueError(
+                f"{name}: warm_start=True continues with the same network; n_components and "
+                "hidden_layer_sizes cannot change."
             )
         if panel.dtype != self.whitening_.dtype:
             raise ValueError(

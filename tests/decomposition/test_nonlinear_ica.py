@@ -417,11 +417,14 @@ def test_swapped_axes():
 
 
 @quick
-def test_warm_start_needs_the_same_segments_and_precision():
+def test_warm_start_needs_the_same_segments_network_and_precision():
     X = panel()
     encoder = fast(warm_start=True).fit(X)
     with pytest.raises(ValueError, match="X has 7 and the last fit had 8"):
         encoder.fit(X[:7])
     with pytest.raises(ValueError, match="X is float32, but float64 was seen"):
         encoder.fit(X.astype(np.float32))
+    for change in ({"n_components": 2}, {"hidden_layer_sizes": (4,)}):
+        with pytest.raises(ValueError, match="n_components and hidden_layer_sizes cannot change"):
+            encoder.set_params(**{"n_components": 3, "hidden_layer_sizes": None, **change}).fit(X)
     assert np.isfinite(encoder.transform(X)).all()
