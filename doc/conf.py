@@ -50,7 +50,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "download_all_examples": False,
     "remove_config_comments": True,
-    "plot_gallery": "True",
+    "ignore_repr_types": r"matplotlib.*",
 }
 
 # --- HTML ----------------------------------------------------------------------------------------
