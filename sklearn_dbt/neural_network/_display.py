@@ -100,8 +100,7 @@ class DropoutSpectrumDisplay:
         self.ax_ = _axes(ax)
         self.figure_ = self.ax_.figure
         (self.line_,) = self.ax_.plot(self.position, self.rates, **line_options)
-        self.ax_.set(xlabel=self.label, ylabel="Dropout rate")
-        self.ax_.set_ylim(bottom=0)
+        self.ax_.set(xlabel=self.label, ylabel="Dropout rate", ylim=(0, 1))
         return self
 
 

@@ -56,6 +56,12 @@ def test_it_draws_where_it_is_told_and_into_a_figure_of_its_own(tones):
     assert DropoutSpectrumDisplay.from_estimator(estimator).figure_ is not ax.figure
 
 
+def test_a_second_curve_on_the_same_axes_is_not_clipped():
+    low = DropoutSpectrumDisplay(np.arange(3), np.full(3, 0.1), "Frequency (Hz)").plot()
+    DropoutSpectrumDisplay(np.arange(3), np.full(3, 0.9), "Frequency (Hz)").plot(low.ax_)
+    assert low.ax_.get_ylim() == (0, 1)
+
+
 def test_a_layer_that_is_not_there_is_refused(tones):
     with pytest.raises(ValueError, match="layer=1: there are 1 dropout layers"):
         DropoutSpectrumDisplay.from_estimator(model(tones), layer=1)
