@@ -8,6 +8,7 @@ callbacks' word, the verdict on progress. Global random states are left as they 
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import math
 import threading
@@ -25,12 +26,14 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedShuffleSplit,
 )
+from sklearn.utils.class_weight import compute_sample_weight
 from skorch import NeuralNet
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 
 from sklearn_dbt._base import DBTEstimator
 from sklearn_dbt._compat import CallbackSupportMixin, Interval
+from sklearn_dbt._persistence import TRANSIENT
 
 logger = logging.getLogger("sklearn_dbt")
 
@@ -203,6 +206,27 @@ class WeightedLoss(nn.Module):
         return (weights * rows).sum() / weights.sum()
 
 
+def class_weights_of_rows(class_weight, classes: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Weight of each row by its class.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        The parameter of a classifier; a dict has labels as keys, those it lacks weigh 1.
+    classes : ndarray of shape (n_classes,)
+        The labels.
+    codes : ndarray of int of shape (n_rows,)
+        Number of each row's label.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    if isinstance(class_weight, dict):
+        class_weight = {code: class_weight.get(label, 1.0) for code, label in enumerate(classes)}
+    return compute_sample_weight(class_weight, codes)
+
+
 def held_out_split(n_rows, fraction, seed, *, y=None, groups=None):
     """Split row numbers for early stopping; groups stay whole and classes keep their shares.
 
@@ -338,6 +362,36 @@ class Progress:
         return self.n_stale >= self.patience
 
 
+def keeps_old_fit(method):
+    """Let a training method that raises an error leave the estimator as it found it.
+
+    Ctrl-C is no error: what was learnt until then is kept.
+
+    Parameters
+    ----------
+    method : callable
+        ``fit`` or ``partial_fit``; stands inside ``with_callbacks``.
+
+    Returns
+    -------
+    callable
+    """
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except Exception:
+            # The callbacks of this call are still to be torn down.
+            running = {name: value for name, value in vars(self).items() if name in TRANSIENT}
+            vars(self).clear()
+            vars(self).update(before | running)
+            raise
+
+    return guarded
+
+
 class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
     """Base of the estimators that train ``net_``.
 
@@ -348,6 +402,9 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
 
     device_: str
     _network_attributes = ("net_",)
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+    n_iter_: int
     # Where overfitting sets in before the training loss settles, only a held-out loss can tell
     # that training was too short; such an estimator says False.
     _training_loss_settles = True
@@ -370,9 +427,10 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         self.net_.module_.eval()
 
     def _start_curves(self, *, resume: bool) -> None:
+        # New lists, so that a fit that fails does not lengthen those of the one before.
+        self.loss_curve_ = [*self.loss_curve_] if resume else []
+        self.validation_loss_curve_ = [*self.validation_loss_curve_] if resume else []
         if not resume:
-            self.loss_curve_: list[float] = []
-            self.validation_loss_curve_: list[float] = []
             self.n_iter_ = 0
 
     def _train(self, train, held_out=None, *, X=None, y=None, max_iter=None, progress=None) -> None:
@@ -393,7 +451,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         Raises
         ------
         ValueError
-            If the loss of the first epoch is not finite.
+            If the loss of the first epoch is not finite; the weights are as before then.
         KeyboardInterrupt
             On Ctrl-C, after the best weights have been put back; the estimator can predict.
         """
@@ -401,7 +459,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         net.set_params(train_split=None if held_out is None else predefined_split(held_out))
         root = self._init_callback_context(max_subtasks=max_iter)
         root.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        best = None
+        start, best = copy.deepcopy(net.module_.state_dict()), None
         net.notify("on_train_begin", X=train, y=None)
         try:
             for _ in range(max_iter):
@@ -410,7 +468,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
                 net.fit_loop(train, epochs=1)
                 loss = self._record_epoch(held_out is not None)
                 if not math.isfinite(loss):
-                    self._give_up(best)
+                    self._give_up(start, best)
                     break
                 if progress is None or progress.improved(loss) or best is None:
                     best = copy.deepcopy(net.module_.state_dict())
@@ -457,13 +515,13 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         net.module_ = copy.deepcopy(self.net_.module_).eval()
         return {"net_": net}
 
-    def _give_up(self, best) -> None:
+    def _give_up(self, start, best) -> None:
+        self.net_.module_.load_state_dict(start if best is None else best)
         if best is None:
             raise ValueError(
                 f"{type(self).__name__}: the loss of the first epoch is {self.loss_curve_[-1]}; "
                 "scale the input or lower learning_rate."
             )
-        self.net_.module_.load_state_dict(best)
         warnings.warn(
             f"{type(self).__name__}: the loss became {self.loss_curve_[-1]} in epoch "
             f"{self.n_iter_}; earlier weights are kept. Lower learning_rate.",

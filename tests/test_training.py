@@ -15,9 +15,11 @@ from sklearn_dbt._training import (
     Progress,
     TensorDataset,
     WeightedLoss,
+    class_weights_of_rows,
     draw_seeds,
     held_out_split,
     isolated_rng,
+    keeps_old_fit,
     make_net,
     resolve_device,
     seeded_generator,
@@ -45,6 +47,7 @@ class Line(NeuralEstimator):
         )
 
     @with_callbacks
+    @keeps_old_fit
     def fit(self, X, y, sample_weight=None, held_out=None):
         self.n_features_in_ = X.shape[1]
         with isolated_rng(0):
@@ -180,6 +183,21 @@ def test_a_loss_that_is_never_finite_raises(data):
         Line().fit(X * 1e30, y)
 
 
+def test_an_error_in_fit_keeps_the_old_fit_and_tears_callbacks_down(data):
+    X, y = data
+    torn_down = []
+    hook = Hook(lambda *_: False)
+    hook.teardown = lambda context, **_: torn_down.append(context.task_name)
+    line = Line(max_iter=3).set_callbacks(hook).fit(X, y)
+    before = line.predict(X)
+    with pytest.raises(ValueError, match="loss of the first epoch"):
+        line.fit(X * 1e30, y)
+    assert torn_down == ["fit", "fit"]
+    assert torch.equal(line.predict(X), before)
+    assert line.n_iter_ == len(line.loss_curve_) == 3
+    assert not hasattr(line, "_callback_fit_ctx")
+
+
 def test_epochs_are_logged_and_silent_by_default(data, caplog, capsys):
     with caplog.at_level(logging.INFO, logger="sklearn_dbt"):
         Line(max_iter=2).fit(*data)
@@ -227,6 +245,14 @@ def test_weighted_loss_matches_its_formula():
     rows = (output - target).square().mean(1)
     loss = WeightedLoss(nn.functional.mse_loss)(output, (target, weights))
     torch.testing.assert_close(loss, (weights * rows).sum() / 7.0)
+
+
+def test_weights_of_classes_go_by_label():
+    classes, codes = np.array(["a", "b"]), np.array([0, 1, 1, 1])
+    assert class_weights_of_rows(None, classes, codes).tolist() == [1, 1, 1, 1]
+    assert class_weights_of_rows({"b": 3.0}, classes, codes).tolist() == [1, 3, 3, 3]
+    balanced = class_weights_of_rows("balanced", classes, codes)
+    assert balanced[0] == pytest.approx(balanced[1:].sum())
 
 
 def test_held_out_rows_keep_groups_whole_and_classes_present():

@@ -28,6 +28,7 @@ from sklearn_dbt._training import (
     WeightedLoss,
     draw_seeds,
     isolated_rng,
+    keeps_old_fit,
     make_net,
     resolve_device,
 )
@@ -283,6 +284,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
+    @keeps_old_fit
     def fit(self, X, y=None):  # noqa: ARG002
         """Train the network to tell segments apart, and unmix its features.
 

@@ -30,6 +30,7 @@ from sklearn_dbt._training import (
     draw_seeds,
     held_out_split,
     isolated_rng,
+    keeps_old_fit,
     make_net,
     resolve_device,
 )
@@ -42,6 +43,19 @@ from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
 CONTROLLERS = {"trust_region": TrustRegionController, "decay": DecayController}
 # Rows that go through the network at once outside training.
 ROWS_AT_ONCE = 1024
+# What a net is built from; a fit that continues cannot change it.
+NETWORK_PARAMETERS = (
+    "basis",
+    "policy",
+    "controller",
+    "controller_options",
+    "dropout_rate",
+    "dropout_on",
+    "hidden_layer_sizes",
+    "activation",
+    "locks",
+    "sampling_rate",
+)
 # How many updates of the rates a whole fit makes when update_every="auto".
 UPDATES_PER_FIT = 30
 
@@ -206,6 +220,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
+    @keeps_old_fit
     def fit(self, X, y, sample_weight=None, groups=None):
         """Train the network and let the controller move its rates.
 
@@ -236,6 +251,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         return self._run(data, held_out, X, y, self.max_iter, progress, resume=resume)
 
     @with_callbacks
+    @keeps_old_fit
     def _fit_one_epoch(self, X, y, sample_weight, *, resume, classes=None):
         data, _ = self._prepare(
             X, y, sample_weight, None, resume=resume, hold_out=False, classes=classes
@@ -244,7 +260,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     def _prepare(self, X, y, sample_weight, groups, *, resume, hold_out=True, classes=None):
         """Check everything and return the training and the held-out rows."""
-        sizes = self._check_layers()
+        self._check_layers()
         panel, y = check_panel(self, X, y, reset=not resume, **self._y_options)
         weights = check_sample_weight(
             sample_weight, panel.data, dtype=panel.dtype, ensure_non_negative=True
@@ -269,8 +285,10 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             kept, held_out = kept[train], kept[held_out]
         if resume:
             self._check_resumable(panel)
+            self._adopt_parameters()
         else:
-            self._n_times_in, self._hidden_sizes = panel.n_times, sizes
+            self._n_times_in = panel.n_times
+            self._network_options = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
             self._start_net(panel, y, weights, kept, seeds)
         data = self._dataset(panel, y, weights, kept)
         return data, self._dataset(panel, y, weights, held_out) if len(held_out) else None
@@ -284,8 +302,15 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         self.net_ = self._build_net()
         self.net_.module_.observe_input(x.split(ROWS_AT_ONCE))
 
+    def _adopt_parameters(self) -> None:
+        """Give the net what may have been set anew since it was built."""
+        self.net_.batch_size = self.batch_size
+        for group in self.net_.optimizer_.param_groups:
+            group["lr"], group["weight_decay"] = self.learning_rate, self.weight_decay
+
     def _build_net(self) -> NeuralNet:
         init_seed, shuffle_seed, mask_seed = self._seeds
+        options = self._network_options
         mean, scale = (torch.from_numpy(moment) for moment in self._moments)
         with isolated_rng(init_seed):
             module = DropoutNetwork(
@@ -293,9 +318,9 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                 scale,
                 self._n_times_in,
                 self._n_outputs,
-                hidden_layer_sizes=self._hidden_sizes,
-                activation=self.activation,
-                dropout_on=self.dropout_on,
+                hidden_layer_sizes=[int(size) for size in options["hidden_layer_sizes"]],
+                activation=options["activation"],
+                dropout_on=options["dropout_on"],
                 make_dropout=self._dropout_maker(mask_seed),
             )
         module.to(self.device_)
@@ -311,23 +336,26 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         )
 
     def _dropout_maker(self, seed: int):
+        options = self._network_options
+
         def make(n_features: int, is_input: bool) -> TransformDropout:
             nonlocal seed
             seed += 1
             return TransformDropout(
                 n_features,
-                basis=self.basis,
-                policy=self.policy,
-                p=self.dropout_rate,
-                locks=self.locks or () if is_input else (),
-                sampling_rate=self.sampling_rate if is_input else None,
+                basis=options["basis"],
+                policy=options["policy"],
+                p=options["dropout_rate"],
+                locks=options["locks"] or () if is_input else (),
+                sampling_rate=options["sampling_rate"] if is_input else None,
                 seed=seed,
             )
 
         return make
 
     def _rate_control(self, module: DropoutNetwork) -> list:
-        if self.controller == "fixed":
+        kind = self._network_options["controller"]
+        if kind == "fixed":
             return []
         steps = math.ceil(self._n_train / self.batch_size) * self.max_iter
         warm_up = math.ceil(self.warm_up * steps)
@@ -335,10 +363,10 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         if every == "auto":
             every = max(1, (steps - warm_up) // UPDATES_PER_FIT)
         options = {"update_every": int(every), "warmup_steps": warm_up}
-        if self.controller == "trust_region":
+        if kind == "trust_region":
             options["module"] = module
-        options |= self.controller_options or {}
-        controller = CONTROLLERS[self.controller](module.dropouts, **options)
+        options |= self._network_options["controller_options"] or {}
+        controller = CONTROLLERS[kind](module.dropouts, **options)
         return [("rate_control", RateControl(controller))]
 
     def _run(self, data, held_out, X, y, max_iter, progress, *, resume):
@@ -390,13 +418,23 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     def _check_resumable(self, panel: Panel) -> None:
         self._check_length(panel)
+        changed = [
+            name
+            for name, value in self._network_options.items()
+            if value is not getattr(self, name) and not np.array_equal(value, getattr(self, name))
+        ]
+        if changed:
+            raise ValueError(
+                f"{type(self).__name__}: {', '.join(changed)} changed since the fit that this one "
+                "continues, and the network is built from it; set warm_start=False to begin anew."
+            )
         if panel.dtype != self._moments[0].dtype:
             raise ValueError(
                 f"{type(self).__name__}: X is {panel.dtype}, but {self._moments[0].dtype} was seen "
                 "in the fit that this one continues."
             )
 
-    def _check_layers(self) -> list[int]:
+    def _check_layers(self) -> None:
         sizes = list(self.hidden_layer_sizes)
         for size in sizes:
             if not isinstance(size, Integral) or size < 1:
@@ -418,7 +456,6 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                 "controller='fixed' never looks at hidden layers, so basis='pca' would stay the "
                 "identity there; choose another controller, another basis, or dropout_on='input'."
             )
-        return [int(size) for size in sizes]
 
     _y_options: dict = {}
 

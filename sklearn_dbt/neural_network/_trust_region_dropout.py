@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
 
 from sklearn_dbt._compat import StrOptions
+from sklearn_dbt._training import class_weights_of_rows
 from sklearn_dbt.neural_network._base import ATTRIBUTES, PARAMETERS, BaseTrustRegionDropout
 
 
@@ -321,13 +321,8 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
             )
         return np.searchsorted(self.classes_, y)
 
-    def _class_weights(self, y: np.ndarray) -> np.ndarray | float:
-        if self.class_weight is None:
-            return 1.0
-        weights = self.class_weight
-        if isinstance(weights, dict):
-            weights = {code: weights.get(label, 1.0) for code, label in enumerate(self.classes_)}
-        return compute_sample_weight(weights, y)
+    def _class_weights(self, y: np.ndarray) -> np.ndarray:
+        return class_weights_of_rows(self.class_weight, self.classes_, y)
 
     def _scale_target(self, y: np.ndarray, weights: np.ndarray) -> None:
         pass

@@ -10,7 +10,6 @@ import torch
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_consistent_length
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from skorch import NeuralNet
 from torch import Tensor
@@ -29,8 +28,10 @@ from sklearn_dbt._training import (
     NeuralEstimator,
     Progress,
     WeightedLoss,
+    class_weights_of_rows,
     draw_seeds,
     held_out_split,
+    keeps_old_fit,
     make_net,
     resolve_device,
 )
@@ -275,6 +276,7 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
+    @keeps_old_fit
     def fit(self, X, y, sample_weight=None, groups=None):
         """Learn when two series belong together.
 
@@ -445,12 +447,7 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
                 f"class: {classes[present[0]].tolist()!r}."
             )
         self.classes_ = classes
-        if self.class_weight is not None:
-            by_class = self.class_weight
-            if isinstance(by_class, dict):
-                by_class = {code: by_class.get(label, 1.0) for code, label in enumerate(classes)}
-            weights = weights * compute_sample_weight(by_class, same)
-        return same, weights
+        return same, weights * class_weights_of_rows(self.class_weight, classes, same)
 
     def _hold_out(self, same, kept, groups, seed) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on and those to hold out."""

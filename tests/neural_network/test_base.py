@@ -234,3 +234,40 @@ def test_only_a_held_out_loss_that_still_falls_warns():
         fast(TrustRegionDropoutClassifier, max_iter=2).fit(X, y)
     with pytest.warns(ConvergenceWarning, match="2 epochs were run"):
         fast(TrustRegionDropoutClassifier, max_iter=2, early_stopping=True).fit(X, y)
+
+
+def test_a_failed_refit_keeps_the_old_fit(tones):
+    X, y = tones()
+    model = fast(TrustRegionDropoutClassifier, max_iter=2).fit(X, y)
+    before = model.predict_proba(X)
+    attributes = set(vars(model))
+    for options in ({"controller_options": {"radius": -1.0}}, {"locks": [(0.3, 0.2)]}):
+        model.set_params(**options)
+        with pytest.raises(ValueError, match=r"radius|locks"):
+            model.fit(X[:, :1], np.where(y == 1, "a", "b"))
+    assert set(vars(model)) == attributes
+    assert model.classes_.tolist() == [0, 1]
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_a_fit_that_continues_refuses_another_network_and_takes_another_rate(tones):
+    X, y = tones()
+    model = fast(TrustRegionDropoutClassifier, max_iter=2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"basis, activation changed since the fit"):
+        model.set_params(basis="dct", activation="tanh").fit(X, y)
+    model.set_params(basis="fourier", activation="relu", hidden_layer_sizes=np.array([64]))
+    model.set_params(learning_rate=1e-12, batch_size=7)
+    before = model.predict_proba(X)
+    model.fit(X, y)
+    assert len(model.net_.history[-1]["batches"]) == 1
+    assert model.net_.history[-1, "train_batch_count"] == 12
+    np.testing.assert_allclose(model.predict_proba(X), before, atol=1e-6)
+
+
+def test_parameters_set_after_the_fit_do_not_spoil_what_is_saved(tones, tmp_path):
+    X, y = tones()
+    model = fast(TrustRegionDropoutClassifier, max_iter=2).fit(X, y)
+    before = model.predict_proba(X)
+    model.set_params(basis="dwt", hidden_layer_sizes=(3, 3), dropout_on="both").save(tmp_path / "m")
+    back = TrustRegionDropoutClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(back.predict_proba(X), before)
