@@ -1,6 +1,7 @@
 """What is saved comes back equal, what cannot be said raises before anything is written."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -149,3 +150,12 @@ def test_another_class_or_schema_is_refused(tmp_path):
 def test_a_forged_file_cannot_name_other_code(path):
     with pytest.raises(ValueError, match="not one that `save` wrote"):
         decode({"dataclass": path, "fields": {"dict": []}}, {})
+
+
+def test_a_forged_file_cannot_make_other_code_run(tmp_path, monkeypatch):
+    text = "import dataclasses\n\n\n@dataclasses.dataclass\nclass Trojan:\n    pass\n"
+    (tmp_path / "trojan.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="trojan:Trojan is not part of sklearn_dbt"):
+        decode({"dataclass": "trojan:Trojan", "fields": {"dict": []}}, {})
+    assert "trojan" not in sys.modules

@@ -1,6 +1,7 @@
 """The one training loop: seeds, weights, callbacks, early stopping, Ctrl-C, non-finite losses."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -226,6 +227,17 @@ def test_isolated_rng_leaves_the_global_generator_as_it_was():
         second = torch.rand(3)
     assert torch.equal(first, second)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_threads_that_initialise_at_once_do_not_mix_their_numbers():
+    def numbers(seed):
+        with isolated_rng(seed):
+            return [torch.rand(1000).sum().item() for _ in range(100)]
+
+    alone = [numbers(seed) for seed in range(8)]
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(numbers, range(8))) == alone
 
 
 def test_batches_cover_every_row_once():
