@@ -100,9 +100,9 @@ class Basis(nn.Module, ABC):
 
     A subclass implements `_analysis` and `_synthesis` and hands its `Layout` to this constructor.
     The public methods check the length and the dtype, and compute at least in float32: inputs in
-    half precision give float32 or complex64 coefficients, autocasting or not. Everything a basis
-    holds is a buffer; the layout is not part of the `state_dict`, since the constructor
-    determines it.
+    half precision give float32 or complex64 coefficients, autocasting or not. Fixed numbers are
+    buffers, what is learnt by gradients are parameters; the layout is not part of the
+    `state_dict`, since the constructor determines it.
 
     Parameters
     ----------
@@ -117,6 +117,9 @@ class Basis(nn.Module, ABC):
         with the layout's multiplicities, and the same energy.
     is_invertible : bool, default=True
         Whether synthesis inverts analysis to rounding.
+    takes_complex : bool, default=False
+        Whether signals may be complex. Synthesis then gives complex signals, also from the
+        coefficients of real ones; such a basis has complex coefficients.
 
     Attributes
     ----------
@@ -124,7 +127,7 @@ class Basis(nn.Module, ABC):
         Length of the signals.
     n_coefficients : int
         Number of coefficients.
-    is_complex, is_orthogonal, is_invertible : bool
+    is_complex, is_orthogonal, is_invertible, takes_complex : bool
         As given.
     needs_covariance : bool
         Whether `update_from_moments` changes the basis.
@@ -156,13 +159,17 @@ class Basis(nn.Module, ABC):
         is_complex: bool = False,
         is_orthogonal: bool = False,
         is_invertible: bool = True,
+        takes_complex: bool = False,
     ) -> None:
         super().__init__()
+        if takes_complex and not is_complex:
+            raise ValueError("A basis with takes_complex=True must have is_complex=True.")
         self.n_features = check_n_features(n_features)
         self.n_coefficients = layout.index.numel()
         self.is_complex = is_complex
         self.is_orthogonal = is_orthogonal
         self.is_invertible = is_invertible
+        self.takes_complex = takes_complex
         for field in fields(Layout):
             value = getattr(layout, field.name)
             self.register_buffer(f"_layout_{field.name}", value, persistent=False)
@@ -178,7 +185,7 @@ class Basis(nn.Module, ABC):
         Parameters
         ----------
         x : Tensor of shape (..., n_features)
-            Real signals.
+            Signals: real, or complex where the basis takes complex ones.
 
         Returns
         -------
@@ -190,9 +197,9 @@ class Basis(nn.Module, ABC):
         ValueError
             If the last axis of `x` does not have length `n_features`.
         TypeError
-            If `x` is not a real floating point tensor.
+            If `x` is not a floating point tensor, or complex where the basis takes real signals.
         """
-        self._check(x, "analysis", "x", self.n_features, takes_complex=False)
+        self._check(x, "analysis", "x", self.n_features, takes_complex=self.takes_complex)
         x = _at_least_float32(x)
         if x.numel() == 0:
             dtype = x.dtype.to_complex() if self.is_complex else x.dtype
@@ -211,7 +218,8 @@ class Basis(nn.Module, ABC):
         Returns
         -------
         Tensor of shape (..., n_features)
-            Signals, in the precision of `c` (float32 at least).
+            Signals, in the precision of `c` (float32 at least): real, or complex where the
+            basis takes complex ones.
 
         Raises
         ------
@@ -223,7 +231,8 @@ class Basis(nn.Module, ABC):
         self._check(c, "synthesis", "c", self.n_coefficients, takes_complex=self.is_complex)
         c = _at_least_float32(c)
         if c.numel() == 0:
-            return c.new_zeros(*c.shape[:-1], self.n_features, dtype=c.dtype.to_real())
+            dtype = c.dtype.to_complex() if self.takes_complex else c.dtype.to_real()
+            return c.new_zeros(*c.shape[:-1], self.n_features, dtype=dtype)
         with _without_autocast(c):
             return self._synthesis(c)
 
@@ -233,7 +242,7 @@ class Basis(nn.Module, ABC):
         Parameters
         ----------
         x : Tensor of shape (..., n_features)
-            Real signals.
+            Signals.
 
         Returns
         -------
@@ -290,17 +299,17 @@ class Basis(nn.Module, ABC):
             )
 
 
-def check_n_features(n_features: int) -> int:
+def check_n_features(n_features: int, name: str = "n_features") -> int:
     """Return `n_features` as an int of at least 1, or say what is wrong with it."""
     if isinstance(n_features, bool):
-        raise TypeError("n_features must be an integer of at least 1, got a bool.")
+        raise TypeError(f"{name} must be an integer of at least 1, got a bool.")
     try:
         value = operator.index(n_features)
     except TypeError:
         kind = type(n_features).__name__
-        raise TypeError(f"n_features must be an integer of at least 1, got a {kind}.") from None
+        raise TypeError(f"{name} must be an integer of at least 1, got a {kind}.") from None
     if value < 1:
-        raise ValueError(f"n_features must be an integer of at least 1, got {value}.")
+        raise ValueError(f"{name} must be an integer of at least 1, got {value}.")
     return value
 
 

@@ -82,3 +82,36 @@ def test_basis_is_abstract():
 def test_number_of_features_is_checked(n_features, error, message):
     with pytest.raises(error, match=message):
         Basis.__init__(Halves(2), n_features, Layout.make(2))
+
+
+def test_complex_signals_need_complex_coefficients():
+    class Odd(Halves):
+        def __init__(self):
+            super(Halves, self).__init__(2, Layout.make(2), takes_complex=True)
+
+    with pytest.raises(ValueError, match="takes_complex=True must have is_complex=True"):
+        Odd()
+
+
+def test_complex_signals_are_refused_unless_asked_for():
+    class Phasors(Basis):
+        def __init__(self, takes_complex):
+            super().__init__(
+                2, Layout.make(2), is_complex=True, is_orthogonal=True, takes_complex=takes_complex
+            )
+
+        def _analysis(self, x):
+            return 1j * x
+
+        def _synthesis(self, c):
+            return -1j * c
+
+    x = torch.tensor([1 + 2j, 3j])
+    with pytest.raises(TypeError, match="x must be a real floating point tensor, got .*complex64"):
+        Phasors(False).analysis(x)
+    basis = Phasors(True)
+    assert torch.equal(basis.synthesis(basis.analysis(x)), x)
+    assert basis.synthesis(x[None][:0]).dtype == torch.complex64
+    assert Phasors(False).synthesis(x[None][:0]).dtype == torch.float32
+    with pytest.raises(TypeError, match="x must be a real or complex floating .*got torch.int64"):
+        basis.analysis(torch.zeros(2, dtype=torch.int64))
