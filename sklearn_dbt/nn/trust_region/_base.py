@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ._group import RateGroup, distance
+from ._objective import Losses
 from ._protocol import RateLayer, check_layers
 from ._step import longest_fraction
 
@@ -52,7 +53,9 @@ class RateController(ABC):
         """Number of updates so far."""
         return len(self._history["step"])
 
-    def step(self, loss: Callable[[], Tensor]) -> bool:
+    def step(
+        self, loss: Callable[[], Tensor], validation_loss: Callable[[], Tensor] | None = None
+    ) -> bool:
         """Observe the last batch and, when it is time, move the rates.
 
         Call it once after every optimizer step.
@@ -62,6 +65,10 @@ class RateController(ABC):
         loss : callable
             Takes nothing, returns the scalar training loss of the current batch in training
             mode. It is called only when an update is due, a few times then.
+        validation_loss : callable, default=None
+            Takes nothing, returns the scalar loss of held-out rows, the same ones each time it
+            is called in an update. Only the objective "validation" calls it, with the network in
+            evaluation mode.
 
         Returns
         -------
@@ -73,7 +80,11 @@ class RateController(ABC):
         ------
         RuntimeError
             If no layer has seen an input in training mode since the last call.
+        ValueError
+            If something is missing that the objective needs; nothing is changed then.
         """
+        losses = Losses(loss, validation_loss)
+        self._check_needs(losses)
         inputs = [(layer, layer.take_captured()) for layer in self.layers]
         active = [(layer, x) for layer, x in inputs if x is not None]
         if not active:
@@ -87,11 +98,14 @@ class RateController(ABC):
         if not active or late <= 0 or late % self.update_every:
             return False
         layers = [layer for layer, _ in active]
-        self._update(RateGroup(layers, [layer.make_probe(x) for layer, x in active]), loss)
+        self._update(RateGroup(layers, [layer.make_probe(x) for layer, x in active]), losses)
         return True
 
+    def _check_needs(self, losses: Losses) -> None:  # noqa: B027 (most need nothing)
+        """Raise where the losses, or what the controller was given, are not enough."""
+
     @abstractmethod
-    def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:
+    def _update(self, group: RateGroup, losses: Losses) -> None:
         """Move the rates of the layers that were active and record it."""
 
     def _record(self, **entry: Any) -> None:

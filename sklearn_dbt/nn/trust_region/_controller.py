@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ._base import RateController, check_float, check_integer
 from ._group import RateGroup
-from ._objective import buffers_kept
-from ._protocol import RateLayer
+from ._objective import Losses, Objective, TrainObjective, buffers_kept
+from ._protocol import RateLayer, check_layers
 from ._radius import RadiusRule
 from ._update import Outcome, Update
+from ._validation import ValidationObjective
+from ._variational import LIKELIHOODS, VariationalObjective
 
-__all__ = ["TrustRegionController"]
+__all__ = ["OBJECTIVES", "TrustRegionController"]
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "train": TrainObjective,
+    "validation": ValidationObjective,
+    "variational": VariationalObjective,
+}
 
 
 class TrustRegionController(RateController):
-    r"""Move dropout rates by trust-region steps on a relaxed training objective.
+    r"""Move dropout rates by trust-region steps on a smooth objective.
 
     Every `update_every` optimizer steps it looks for parameters :math:`\omega` of the rates
-    :math:`p(\omega; \nu)` that lower
+    :math:`p(\omega; \nu)` that lower an objective :math:`J`, one of
 
-    .. math:: J(\omega) = L(\omega; u)
-              + \lambda \sum_k w_k \, \mathrm E[p_k] \operatorname{var}(c_k)
+    .. math::
+
+        \text{train:} \quad J(\omega) &= L(\omega; u)
+            + \lambda \sum_k w_k \, \mathrm E[p_k] \operatorname{var}(c_k) \\
+        \text{validation:} \quad J(\omega) &= L_{\mathrm{val}}\bigl( W - \eta P \nabla_W
+            L(W, \omega; u) \bigr) \\
+        \text{variational:} \quad J(\omega) &= -\overline{\log p(y \mid x, \omega; u)}
+            + \frac{\kappa}{N} \sum_k \mathrm{KL}\Bigl( \frac{p_k}{1 - p_k} \Bigr)
 
     where :math:`L` is the current batch's loss with *concrete* (relaxed) masks at fixed uniforms
     :math:`u` and a fixed temperature: gradient, quadratic model and the ratio test all use this one
-    smooth function. The model is :math:`q(s) = J + g^\top s + \frac12 s^\top H s` with :math:`H`
-    diagonal on the principal axes of the metric :math:`G = A^\top A + \varepsilon I`,
+    smooth function. The first pushes rates down under control. The second asks which rates make
+    the coming step of the weights good for held-out rows, without masks: rates rise where dropping
+    prevents overfitting. The third weighs the likelihood of the training rows against the cost of
+    keeping a coefficient, and needs no held-out rows.
+
+    The model is :math:`q(s) = J + g^\top s + \frac12 s^\top H s` with :math:`H` diagonal on the
+    principal axes of the metric :math:`G = A^\top A + \varepsilon I`,
     :math:`A = \partial p / \partial \omega`; the step is its Cauchy point in this metric. The
     whole move, the refresh of the policies' frozen statistics :math:`\nu` included, obeys *exactly*
 
@@ -45,9 +65,14 @@ class TrustRegionController(RateController):
     ----------
     layers : sequence of RateLayer
         Layers whose rates are moved together, for example every `TransformDropout` of a network.
-    penalty : float, default=0.1
-        :math:`\lambda \ge 0`. `TransformDropout` scales the weights :math:`w_k` so that the sum
-        is the fraction of variance that its rates drop.
+    objective : {"train", "validation", "variational"}, default="train"
+        What the rates are to lower. "validation" needs `module`, `optimizer`, and a
+        `validation_loss` in each `step`; "variational" needs `n_samples`, layers whose rates
+        cannot reach 0 (``p_min > 0``), and policies that do not depend on the sample.
+    penalty : float, default=None
+        :math:`\lambda \ge 0`, for any of the objectives; None is 0.1 for "train" and 0 for the
+        others. `TransformDropout` scales the weights :math:`w_k` so that the sum is the fraction
+        of variance that its rates drop.
     radius : float, default=0.02
         First radius, per square root of the number of rates: the root mean square change of a
         rate in one update.
@@ -81,6 +106,23 @@ class TrustRegionController(RateController):
         The network that `loss` calls. If given, its buffers (running statistics of batch
         normalisation) are as before after an update; else every evaluation of the loss moves them
         as one more pass over the same batch does.
+    optimizer : torch.optim.SGD, Adam, AdamW or RMSprop, default=None
+        For "validation": moves the parameters of `module`. Its learning rate is :math:`\eta`, up to
+        `lookahead`, and its second moments give :math:`P = 1 / (\sqrt{\hat v} + \epsilon)`, for
+        SGD :math:`P = 1`. Momentum and weight decay are left out of the unrolled step, since the
+        rates do not change them. Neither weights nor optimizer are changed.
+    lookahead : float, default=1.0
+        For "validation": length of the unrolled step in optimizer steps. A longer look makes the
+        rates' effect on the held-out loss larger, and its linearisation coarser.
+    kl_weight : float, default=1.0
+        For "variational": :math:`\kappa \ge 0`.
+    n_samples : int, default=None
+        For "variational": number :math:`N` of training rows; with the likelihood "gaussian" and
+        several outputs, rows times outputs.
+    likelihood : {"given", "gaussian"}, default="given"
+        For "variational": "given" says that the loss is the mean negative log-likelihood, as the
+        cross-entropy is; "gaussian" that it is a mean squared error, of which
+        :math:`\frac12 \log(2 \pi e L)` is taken, the likelihood under the variance that fits best.
     seed : int, default=0
         Seed of the random vectors of `n_probes`.
 
@@ -89,9 +131,9 @@ class TrustRegionController(RateController):
     history : dict of lists
         One entry an update: ``step`` (optimizer steps so far), ``radius`` (the one in force before
         the decision that ended the update), ``step_norm`` (the distance moved, at most the radius;
-        0 when rejected), ``rho``, ``accepted``, ``loss`` and ``objective`` (:math:`L` and
-        :math:`J` before the move), ``mean_rate`` (after it), ``n_rates`` (divide radius and
-        step_norm by its square root to get them per rate).
+        0 when rejected), ``rho``, ``accepted``, ``loss`` and ``objective`` (:math:`L` of
+        the training batch and :math:`J` before the move), ``mean_rate`` (after it), ``n_rates``
+        (divide radius and step_norm by its square root to get them per rate).
     radius : float
         Radius with which the next update starts, per square root of the number of rates.
     collapsed : bool
@@ -102,7 +144,9 @@ class TrustRegionController(RateController):
     Notes
     -----
     An update costs one pass forward and backward, one Hessian-vector product a parameter (two to
-    four a layer with the policies by name), and one pass forward for each try. Other random layers
+    four a layer with the policies by name), and one pass forward for each try. With "validation", a
+    pass over the held-out rows comes with each of them, each evaluation needs the gradient in the
+    weights, and curvatures are differences of gradients. Other random layers
     in the network (`torch.nn.Dropout`) draw anew in each evaluation and blur the ratio. Weights'
     ``grad`` is not touched, and the layers' generators are used once an update, for :math:`u`.
 
@@ -111,6 +155,10 @@ class TrustRegionController(RateController):
     .. [1] A. R. Conn, N. I. M. Gould and P. L. Toint, "Trust-Region Methods", SIAM, 2000.
     .. [2] C. J. Maddison, A. Mnih and Y. W. Teh, "The Concrete Distribution: A Continuous
        Relaxation of Discrete Random Variables", ICLR 2017.
+    .. [3] H. Liu, K. Simonyan and Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019
+       (the unrolled step).
+    .. [4] D. Molchanov, A. Ashukha and D. Vetrov, "Variational Dropout Sparsifies Deep Neural
+       Networks", ICML 2017.
 
     Examples
     --------
@@ -138,7 +186,8 @@ class TrustRegionController(RateController):
         self,
         layers: Sequence[RateLayer],
         *,
-        penalty: float = 0.1,
+        objective: str = "train",
+        penalty: float | None = None,
         radius: float = 0.02,
         radius_min: float = 2e-3,
         radius_max: float = 0.05,
@@ -156,10 +205,17 @@ class TrustRegionController(RateController):
         stationary_tol: float = 1e-6,
         collapse_after: int = 3,
         module: nn.Module | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+        lookahead: float = 1.0,
+        kl_weight: float = 1.0,
+        n_samples: int | None = None,
+        likelihood: str = "given",
         seed: int = 0,
     ) -> None:
+        kind = _entry("objective", objective, OBJECTIVES)
         self.rule = RadiusRule(eta1, eta2, gamma1, gamma2, radius_min, radius_max)
         self.radius = check_float("radius", radius, radius_min, radius_max, open_low=False)
+        penalty = kind.default_penalty if penalty is None else penalty
         self.penalty = check_float("penalty", penalty, 0.0, math.inf, open_low=False)
         self.temperature = check_float("temperature", temperature, 0.0, math.inf, open_low=True)
         self.damping = check_float("damping", damping, 0.0, math.inf, open_low=True)
@@ -170,17 +226,34 @@ class TrustRegionController(RateController):
         self.exact_limit = check_integer("exact_limit", exact_limit, 0)
         self.n_probes = check_integer("n_probes", n_probes, 1)
         self.collapse_after = check_integer("collapse_after", collapse_after, 1)
+        self.lookahead = check_float("lookahead", lookahead, 0.0, math.inf, open_low=True)
+        self.kl_weight = check_float("kl_weight", kl_weight, 0.0, math.inf, open_low=False)
+        self.n_samples = None if n_samples is None else check_integer("n_samples", n_samples, 1)
+        self.likelihood = likelihood
+        _entry("likelihood", likelihood, LIKELIHOODS)
+        self.objective = objective
         self.module = module
+        self.optimizer = optimizer
         self.collapsed = False
         self._n_small = 0
         self._generator_state = torch.Generator().manual_seed(seed).get_state()
+        layers = check_layers(layers)
+        kind.check_layers(layers)
         super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
 
-    def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:
+    def _check_needs(self, losses: Losses) -> None:
+        OBJECTIVES[self.objective].check_needs(self, losses)
+
+    def _update(self, group: RateGroup, losses: Losses) -> None:
         generator = torch.Generator()
         generator.set_state(self._generator_state)
+        kind = OBJECTIVES[self.objective]
+
+        def make_objective(snapshots: list[Any], uniforms: list[list[Tensor]]) -> Objective:
+            return kind(self, group, snapshots, losses, uniforms)
+
         with buffers_kept(self.module, group.layers):
-            outcome = Update(self, group, loss, generator).run(self.radius)
+            outcome = Update(self, group, make_objective, generator).run(self.radius)
         self._generator_state = generator.get_state()
         self.radius = outcome.next_radius
         self._record(
@@ -203,3 +276,13 @@ class TrustRegionController(RateController):
                 stacklevel=4,
             )
         self.collapsed = collapsed
+
+
+_T = TypeVar("_T")
+
+
+def _entry(name: str, value: str, allowed: Mapping[str, _T]) -> _T:
+    """Look a name up, or say which ones there are."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {sorted(allowed)}, got {value!r}.")
+    return allowed[value]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ._base import RateController, adopt, check_float, fitted_step, refresh
 from ._group import RateGroup, distance, mean_rate, n_rates
-from ._objective import RelaxedObjective
+from ._objective import Losses, relaxed_loss
 from ._protocol import RateLayer
 
 __all__ = ["DecayController"]
@@ -89,22 +89,16 @@ class DecayController(RateController):
         self._initial: float | None = None
         super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
 
-    def _update(self, group: RateGroup, loss: Callable[[], Tensor]) -> None:
+    def _update(self, group: RateGroup, losses: Losses) -> None:
         old = [layer.snapshot() for layer in group.layers]
         rates = group.rates(group.omega, old)
         if self._initial is None:
             self._initial = mean_rate(rates)
         radius = self.max_change * n_rates(rates) ** 0.5
-        objective = RelaxedObjective(
-            group,
-            old,
-            loss,
-            penalty=0.0,
-            temperature=self.temperature,
-            uniforms=[[] for _ in group.layers],
-        )
+        uniforms: list[list[Tensor]] = [[] for _ in group.layers]
         with torch.no_grad():
-            value = float(objective(group.omega)[1])
+            loss = relaxed_loss(group, group.omega, losses.train, uniforms, self.temperature)
+        value = float(loss)
         snapshots, _ = refresh(group, old, rates, radius / 2)
         target = self.target + (self._initial - self.target) * self.decay ** (self.n_updates + 1)
         step = fitted_step(group, _step_to(target, group, snapshots), snapshots, rates, radius)

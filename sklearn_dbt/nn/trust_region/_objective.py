@@ -1,69 +1,143 @@
-"""The one smooth function that gradient, model and ratio test share."""
+"""The one smooth function that gradient, model and ratio test share: its frame, its simplest."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ._group import RateGroup
+from ._protocol import RateLayer
 
 
-class RelaxedObjective:
-    r"""Training loss with relaxed masks at fixed uniforms, plus the penalty on the rates.
+class Losses(NamedTuple):
+    """The closures that a controller was given: loss of the batch, and of held-out rows."""
 
-    .. math:: J(\omega) = L(\omega; u) + \lambda R(p), \qquad
-              R(p) = \sum_k w_k \, \mathrm E[p_k] \operatorname{var}(c_k) .
+    train: Callable[[], Tensor]
+    validation: Callable[[], Tensor] | None = None
 
-    The uniforms :math:`u` are drawn from the layers' generators in the first evaluation and kept.
+
+class ObjectiveSettings(Protocol):
+    """What objectives read from their controller."""
+
+    layers: list[RateLayer]
+    penalty: float
+    temperature: float
+    module: nn.Module | None
+    optimizer: torch.optim.Optimizer | None
+    lookahead: float
+    kl_weight: float
+    n_samples: int | None
+    likelihood: str
+
+
+class Objective(ABC):
+    r"""A smooth function :math:`J(\omega)` that gradient, model and ratio test share.
+
+    It is made once per update and snapshot. The uniforms :math:`u` of the relaxed masks are drawn
+    from the layers' generators in the first evaluation and kept. Every objective may have the
+    penalty :math:`\lambda \sum_k w_k \, \mathrm E[p_k] \operatorname{var}(c_k)` added to it.
+
+    Parameters
+    ----------
+    settings : ObjectiveSettings
+        Where the options are read, the controller.
+    group : RateGroup
+        Layers of this update.
+    snapshots : sequence
+        Frozen statistics, one of each layer.
+    losses : Losses
+        Closures of scalars.
+    uniforms : list of list of Tensor
+        Uniforms drawn so far in this update, one list a layer; filled where they are missing.
     """
+
+    default_penalty: ClassVar[float] = 0.0
 
     def __init__(
         self,
+        settings: ObjectiveSettings,
         group: RateGroup,
         snapshots: Sequence[Any],
-        loss: Callable[[], Tensor],
-        *,
-        penalty: float,
-        temperature: float,
+        losses: Losses,
         uniforms: list[list[Tensor]],
     ) -> None:
+        self._settings = settings
         self._group = group
         self._snapshots = snapshots
-        self._loss = loss
-        self._penalty = penalty
-        self._temperature = temperature
+        self._losses = losses
         self._uniforms = uniforms
         self._weights = [
             layer.penalty_weights(probe, nu).detach()
             for layer, probe, nu in zip(group.layers, group.probes, snapshots, strict=True)
         ]
 
+    @classmethod  # noqa: B027 (most objectives serve all)
+    def check_layers(cls, layers: Sequence[RateLayer]) -> None:
+        """Say which of a controller's layers this objective cannot serve."""
+
+    @classmethod  # noqa: B027 (and need nothing)
+    def check_needs(cls, settings: ObjectiveSettings, losses: Losses) -> None:
+        """Say what is missing for an update; called before a step changes anything."""
+
+    @abstractmethod
     def __call__(self, omega: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective and loss, scalars."""
-        group = self._group
-        with ExitStack() as stack:
-            stack.enter_context(eager())
-            for layer, part, u in zip(
-                group.layers, group.split(omega), self._uniforms, strict=True
-            ):
-                stack.enter_context(layer.relaxed(part, u, self._temperature))
-            loss = self._loss()
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(type(loss))
-            raise TypeError(f"loss() must return a tensor with one element, got {got}.")
-        loss = loss.reshape(())
-        if self._penalty == 0:
-            return loss, loss.detach()
-        rates = group.rates(omega, self._snapshots, smooth=True)
+        """Objective and training loss, scalars; the first is differentiable in `omega`."""
+
+    def _training_loss(self, omega: Tensor) -> Tensor:
+        return relaxed_loss(
+            self._group, omega, self._losses.train, self._uniforms, self._settings.temperature
+        )
+
+    def _with_penalty(self, value: Tensor, omega: Tensor) -> Tensor:
+        if self._settings.penalty == 0:
+            return value
+        rates = self._group.rates(omega, self._snapshots, smooth=True)
         terms = [(r.mean(0) * v.to(r)).sum() for r, v in zip(rates, self._weights, strict=True)]
-        cost = torch.stack([term.to(loss) for term in terms]).sum()
-        return loss + self._penalty * cost, loss.detach()
+        return value + self._settings.penalty * torch.stack([t.to(value) for t in terms]).sum()
+
+
+class TrainObjective(Objective):
+    r"""Training loss with relaxed masks at fixed uniforms.
+
+    .. math:: J(\omega) = L(\omega; u)
+    """
+
+    default_penalty = 0.1
+
+    def __call__(self, omega: Tensor) -> tuple[Tensor, Tensor]:
+        """Objective and training loss."""
+        loss = self._training_loss(omega)
+        return self._with_penalty(loss, omega), loss.detach()
+
+
+def relaxed_loss(
+    group: RateGroup,
+    omega: Tensor,
+    loss: Callable[[], Tensor],
+    uniforms: list[list[Tensor]],
+    temperature: float,
+) -> Tensor:
+    r"""The training loss :math:`L(\omega; u)` with relaxed masks, a scalar."""
+    with ExitStack() as stack:
+        stack.enter_context(eager())
+        for layer, part, u in zip(group.layers, group.split(omega), uniforms, strict=True):
+            stack.enter_context(layer.relaxed(part, u, temperature))
+        return scalar(loss(), "loss")
+
+
+def scalar(loss: Tensor, name: str) -> Tensor:
+    """Return what a closure gave as a scalar, or say what is wrong with it."""
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(type(loss))
+        raise TypeError(f"{name}() must return a tensor with one element, got {got}.")
+    return loss.reshape(())
 
 
 _lock = threading.Lock()

@@ -13,7 +13,7 @@ from torch import Tensor
 from ._base import adopt, fitted_step, refresh
 from ._group import RateGroup, distance, mean_rate, n_rates
 from ._model import QuadraticModel, derivatives, principal_axes
-from ._objective import RelaxedObjective
+from ._objective import Objective
 from ._radius import RadiusRule, reduction_ratio
 from ._step import cauchy_step, stationarity
 
@@ -22,8 +22,6 @@ class Settings(Protocol):
     """What an update reads from its controller."""
 
     rule: RadiusRule
-    penalty: float
-    temperature: float
     max_retries: int
     exact_limit: int
     n_probes: int
@@ -51,7 +49,7 @@ class Outcome:
 class _Local:
     """The objective and its model around the present parameters, for one snapshot."""
 
-    objective: RelaxedObjective
+    objective: Objective
     model: QuadraticModel
     loss: float
     eps: float
@@ -66,12 +64,12 @@ class Update:
         self,
         settings: Settings,
         group: RateGroup,
-        loss: Callable[[], Tensor],
+        make_objective: Callable[[list[Any], list[list[Tensor]]], Objective],
         generator: torch.Generator,
     ) -> None:
         self._settings = settings
         self._group = group
-        self._loss = loss
+        self._make_objective = make_objective
         self._generator = generator
         self._uniforms: list[list[Tensor]] = [[] for _ in group.layers]
         self._omega = group.omega
@@ -124,14 +122,7 @@ class Update:
         """Adopt the snapshots and expand the objective there."""
         group, settings = self._group, self._settings
         adopt(group, snapshots)
-        objective = RelaxedObjective(
-            group,
-            snapshots,
-            self._loss,
-            penalty=settings.penalty,
-            temperature=settings.temperature,
-            uniforms=self._uniforms,
-        )
+        objective = self._make_objective(snapshots, self._uniforms)
         jacobian = group.jacobian(self._omega, snapshots)
         damping = settings.damping * n_rates(self._rates)
         metric = jacobian.T @ jacobian
