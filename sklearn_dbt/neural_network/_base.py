@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from skorch import NeuralNet
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_dbt._base import Panel, check_panel
 from sklearn_dbt._compat import (
@@ -34,9 +34,16 @@ from sklearn_dbt._training import (
     make_net,
     resolve_device,
 )
-from sklearn_dbt.neural_network._network import ACTIVATIONS, DropoutNetwork, channel_moments
+from sklearn_dbt.neural_network._network import (
+    ACTIVATIONS,
+    DropoutNetwork,
+    channel_moments,
+    convolutional_network,
+    given_backbone,
+    multilayer_perceptron,
+)
 from sklearn_dbt.neural_network._rate_control import RateControl
-from sklearn_dbt.nn.basis import BASES, PCA, Basis
+from sklearn_dbt.nn.basis import BASES, PCA, Basis, make_basis
 from sklearn_dbt.nn.dropout import POLICIES, Policy, TransformDropout
 from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
 
@@ -46,12 +53,15 @@ ROWS_AT_ONCE = 1024
 # What a net is built from; a fit that continues cannot change it.
 NETWORK_PARAMETERS = (
     "basis",
+    "basis_options",
     "policy",
     "controller",
     "controller_options",
     "dropout_rate",
     "dropout_on",
+    "backbone",
     "hidden_layer_sizes",
+    "kernel_size",
     "activation",
     "locks",
     "sampling_rate",
@@ -65,6 +75,8 @@ PARAMETERS = """
     basis : {"fourier", "dct", "dwt", "pca"} or Basis, default="fourier"
         Where coefficients are dropped. A :class:`~sklearn_dbt.nn.Basis` object must fit the width
         of the one layer it is used on.
+    basis_options : dict, default=None
+        Keyword arguments of a basis given by name, such as ``{"wavelet": "sym4"}``.
     policy : str or Policy, default="energy"
         How a coefficient's energy and place decide its rate: a name of
         ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`.
@@ -77,9 +89,19 @@ PARAMETERS = """
     dropout_rate : float, default=0.5
         Mean rate at the start, in [0, 0.95).
     dropout_on : {"input", "hidden", "both"}, default="input"
-        Drop coefficients of each channel along time, of each hidden layer along its units, or both.
+        Drop coefficients of each channel along time, of each hidden layer, or both. In a hidden
+        layer coefficients are taken along its units, with ``backbone="conv"`` along time.
+    backbone : {"mlp", "conv"}, torch.nn.Module or callable, default="mlp"
+        Fully connected layers; convolutions along time and their mean over time, which do not mind
+        where a pattern stands; a module that maps (n, n_channels, n_times) to (n, n_outputs), which
+        is copied, with its weights; or ``backbone(n_channels, n_times, n_outputs)`` that makes one.
+        Where hidden dropout is asked for, it takes the place of a module's own
+        :class:`torch.nn.Dropout` layers.
     hidden_layer_sizes : tuple of int, default=(64,)
-        Width of each hidden layer; ``()`` is a linear model.
+        Width of each hidden layer, or number of filters of each convolution; with ``"mlp"``, ``()``
+        is a linear model. A given module does not use it.
+    kernel_size : int, default=9
+        Length of the convolutions in samples.
     activation : {"relu", "tanh", "gelu"}, default="relu"
         Between the layers.
     learning_rate : float, default=1e-3
@@ -152,12 +174,15 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         "basis": [StrOptions(set(BASES)), Basis],
+        "basis_options": [dict, None],
         "policy": [StrOptions(set(POLICIES)), Policy],
         "controller": [StrOptions({*CONTROLLERS, "fixed"})],
         "controller_options": [dict, None],
         "dropout_rate": [Interval(Real, 0, 0.95, closed="left")],
         "dropout_on": [StrOptions({"input", "hidden", "both"})],
+        "backbone": [StrOptions({"mlp", "conv"}), nn.Module, callable],
         "hidden_layer_sizes": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "update_every": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "warm_up": [Interval(Real, 0, 1, closed="left")],
@@ -169,12 +194,15 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         self,
         basis="fourier",
         *,
+        basis_options=None,
         policy="energy",
         controller="trust_region",
         controller_options=None,
         dropout_rate=0.5,
         dropout_on="input",
+        backbone="mlp",
         hidden_layer_sizes=(64,),
+        kernel_size=9,
         activation="relu",
         learning_rate=1e-3,
         weight_decay=0.0,
@@ -194,12 +222,15 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         verbose=0,
     ):
         self.basis = basis
+        self.basis_options = basis_options
         self.policy = policy
         self.controller = controller
         self.controller_options = controller_options
         self.dropout_rate = dropout_rate
         self.dropout_on = dropout_on
+        self.backbone = backbone
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.kernel_size = kernel_size
         self.activation = activation
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -313,16 +344,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         options = self._network_options
         mean, scale = (torch.from_numpy(moment) for moment in self._moments)
         with isolated_rng(init_seed):
-            module = DropoutNetwork(
-                mean,
-                scale,
-                self._n_times_in,
-                self._n_outputs,
-                hidden_layer_sizes=[int(size) for size in options["hidden_layer_sizes"]],
-                activation=options["activation"],
-                dropout_on=options["dropout_on"],
-                make_dropout=self._dropout_maker(mask_seed),
-            )
+            module = self._build_module(mean, scale, mask_seed)
         module.to(self.device_)
         return make_net(
             module,
@@ -335,15 +357,35 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             callbacks=self._rate_control(module),
         )
 
+    def _build_module(self, mean: Tensor, scale: Tensor, seed: int) -> DropoutNetwork:
+        options = self._network_options
+        make_dropout = self._dropout_maker(seed)
+        on_input = options["dropout_on"] != "hidden"
+        hidden = None if options["dropout_on"] == "input" else make_dropout
+        shape = (len(mean), self._n_times_in, self._n_outputs)
+        layers = {
+            "hidden_layer_sizes": [int(size) for size in options["hidden_layer_sizes"]],
+            "activation": options["activation"],
+            "make_dropout": hidden,
+        }
+        input_dropout = make_dropout(self._n_times_in, is_input=True) if on_input else None
+        if options["backbone"] == "mlp":
+            backbone = multilayer_perceptron(*shape, **layers)
+        elif options["backbone"] == "conv":
+            backbone = convolutional_network(*shape, kernel_size=options["kernel_size"], **layers)
+        else:
+            backbone = given_backbone(options["backbone"], *shape, make_dropout=hidden)
+        return DropoutNetwork(mean, scale, input_dropout, backbone)
+
     def _dropout_maker(self, seed: int):
         options = self._network_options
 
-        def make(n_features: int, is_input: bool) -> TransformDropout:
+        def make(n_features: int, *, is_input: bool = False) -> TransformDropout:
             nonlocal seed
             seed += 1
             return TransformDropout(
                 n_features,
-                basis=options["basis"],
+                basis=make_basis(options["basis"], n_features, **options["basis_options"] or {}),
                 policy=options["policy"],
                 p=options["dropout_rate"],
                 locks=options["locks"] or () if is_input else (),
@@ -442,10 +484,10 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                     "hidden_layer_sizes must hold positive integers, got "
                     f"{self.hidden_layer_sizes!r}."
                 )
-        if self.dropout_on == "hidden" and not sizes:
-            raise ValueError(
-                "dropout_on='hidden' needs a hidden layer; hidden_layer_sizes is empty."
-            )
+        if not sizes and (self.backbone == "conv" or self.dropout_on == "hidden"):
+            asked = "backbone='conv'" if self.backbone == "conv" else "dropout_on='hidden'"
+            if isinstance(self.backbone, str):
+                raise ValueError(f"{asked} needs a hidden layer; hidden_layer_sizes is empty.")
         if self.dropout_on == "hidden" and self.locks:
             raise ValueError(
                 "locks are bands of the input, but dropout_on='hidden' drops none of it."

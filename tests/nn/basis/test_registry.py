@@ -36,3 +36,14 @@ def test_unknown_name_lists_the_right_ones():
 def test_other_types_are_refused(basis):
     with pytest.raises(TypeError, match="'fourier', 'dct', 'dwt', 'pca' or a Basis, got"):
         make_basis(basis, 8)
+
+
+def test_options_reach_the_named_basis():
+    assert make_basis("dwt", 16, wavelet="haar", level=2).bands.keys() == {"a2", "d2", "d1"}
+
+
+def test_options_that_a_basis_has_not_are_refused():
+    with pytest.raises(TypeError, match=r"'dct' has no option \['wavelet'\]; its options: \[\]"):
+        make_basis("dct", 8, wavelet="haar")
+    with pytest.raises(TypeError, match=r"\['level'\] go with the name of a basis; got a DCT"):
+        make_basis(DCT(8), 8, level=1)
