@@ -160,11 +160,13 @@ def _layout(first: Basis, second: Basis) -> Layout:
 def _centroids(basis: Basis, values: Tensor) -> Tensor:
     """For each coefficient, the mean of the inputs' values, weighted by their energies in it."""
     offset = basis.analysis(values.new_zeros(basis.n_features))
-    weighted, total = 0.0, 0.0
+    weighted = values.new_zeros(len(values), basis.n_coefficients)
+    total = values.new_zeros(basis.n_coefficients)
     for start in range(0, basis.n_features, _ROWS):
         rows = values.new_zeros(min(_ROWS, basis.n_features - start), basis.n_features)
         rows.diagonal(start).fill_(1)
         energy = (basis.analysis(rows) - offset).abs().square()
-        weighted = weighted + values[:, start : start + len(rows)] @ energy
-        total = total + energy.sum(0)
-    return weighted / total
+        weighted += values[:, start : start + len(rows)] @ energy
+        total += energy.sum(0)
+    # A coefficient that is always 0 lies nowhere: in the middle.
+    return torch.where(total > 1e-20, weighted / total, values.mean(1, keepdim=True))

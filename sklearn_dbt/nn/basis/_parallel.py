@@ -22,6 +22,9 @@ class _Parallel(Basis):
     With weights that sum to 1, signals are the weighted mean of the members' syntheses.
     """
 
+    bases: list[Basis]
+    _layout_weight: Tensor
+
     def __init__(self, bases: Sequence[Basis]) -> None:
         where = type(self).__name__
         bases = check_bases(where, "bases", bases)
@@ -38,10 +41,25 @@ class _Parallel(Basis):
             is_invertible=all(basis.is_invertible for basis in bases),
             takes_complex=all(basis.takes_complex for basis in bases),
         )
-        self.bases = nn.ModuleList(bases)
+        self.bases = nn.ModuleList(bases)  # type: ignore[assignment]
         self.needs_covariance = any(basis.needs_covariance for basis in bases)
         ends = torch.tensor([basis.n_coefficients for basis in bases]).cumsum(0).tolist()
         self.parts = tuple(map(slice, [0, *ends[:-1]], ends))
+
+    @property
+    def frame_bounds(self) -> tuple[float, float] | None:
+        r"""Bounds of :math:`\sum_k w_k |c_k|^2 / \|x\|^2`, (1, 1) for orthogonal members.
+
+        None where those of a member are not known.
+        """
+        bounds = [
+            (1.0, 1.0) if basis.is_orthogonal else getattr(basis, "frame_bounds", None)
+            for basis in self.bases
+        ]
+        known = [pair for pair in bounds if pair is not None]
+        if len(known) < len(bounds):
+            return None
+        return min(low for low, _ in known), max(high for _, high in known)
 
     @abstractmethod
     def _log_weights(self) -> Tensor:
@@ -58,7 +76,7 @@ class _Parallel(Basis):
 
     def _synthesis(self, c: Tensor) -> Tensor:
         log_weights = self._log_weights().to(c.real.dtype)
-        x: Tensor | float = 0.0
+        x = c.real.new_zeros(())
         for log_weight, basis, part in zip(log_weights, self.bases, self.parts, strict=True):
             own = c[..., part] if basis.is_complex else c[..., part].real
             # sqrt(w) on the linear part and w on what an affine member adds: w = 0 is no trouble.
@@ -120,6 +138,8 @@ class Stack(_Parallel):
         Where each member's coefficients are.
     needs_covariance : bool
         Whether a member adapts; `update_from_moments` reaches all of them.
+    frame_bounds : (float, float) or None
+        Bounds of the energy's gain as far as the members' are known; (1, 1) for orthogonal ones.
 
     Raises
     ------
@@ -181,6 +201,8 @@ class Choice(_Parallel):
         Where each member's coefficients are.
     needs_covariance : bool
         Whether a member adapts; `update_from_moments` reaches all of them.
+    frame_bounds : (float, float) or None
+        Bounds of the energy's gain as far as the members' are known; (1, 1) for orthogonal ones.
 
     Raises
     ------

@@ -58,7 +58,5 @@ def select_basis(bases: Sequence[Basis], loss: Callable[[Basis], float | Tensor]
     bases = check_bases("select_basis", "bases", bases)
     losses = [float(loss(basis)) for basis in bases]
     if any(math.isnan(value) for value in losses) or min(losses) == math.inf:
-        raise ValueError(
-            f"select_basis: losses must be numbers, one at least finite, got {losses}."
-        )
+        raise ValueError(f"select_basis: losses must be numbers, not all infinite, got {losses}.")
     return bases[losses.index(min(losses))]

@@ -78,6 +78,8 @@ class Separable(Basis):
             [2.8284, 0.0000, 0.0000, 0.0000]])
     """
 
+    bases: list[Basis]
+
     def __init__(self, bases: Sequence[Basis], frequency_axis: int | None = None) -> None:
         bases = check_bases("Separable", "bases", bases)
         half = [i for i, b in enumerate(bases) if b.is_complex and not b.takes_complex]
@@ -97,7 +99,7 @@ class Separable(Basis):
             # Moments are those of real signals.
             takes_complex=is_complex and not half and not needs_covariance,
         )
-        self.bases = nn.ModuleList(bases)
+        self.bases = nn.ModuleList(bases)  # type: ignore[assignment]
         self.needs_covariance = needs_covariance
         self.shape = tuple(b.n_features for b in bases)
         self.coefficient_shape = tuple(b.n_coefficients for b in bases)

@@ -107,11 +107,11 @@ def test_complex_signals_are_refused_unless_asked_for():
             return -1j * c
 
     x = torch.tensor([1 + 2j, 3j])
-    with pytest.raises(TypeError, match="x must be a real floating point tensor, got .*complex64"):
+    with pytest.raises(TypeError, match=r"x must be a real floating point tensor, got .*complex64"):
         Phasors(False).analysis(x)
     basis = Phasors(True)
     assert torch.equal(basis.synthesis(basis.analysis(x)), x)
     assert basis.synthesis(x[None][:0]).dtype == torch.complex64
     assert Phasors(False).synthesis(x[None][:0]).dtype == torch.float32
-    with pytest.raises(TypeError, match="x must be a real or complex floating .*got torch.int64"):
+    with pytest.raises(TypeError, match=r"x must be a real or complex floating .*got torch.int64"):
         basis.analysis(torch.zeros(2, dtype=torch.int64))
