@@ -54,6 +54,10 @@ class QuadraticModel:
         """Product :math:`H s`."""
         return self.curvature * step if self.curvature.ndim == 1 else self.curvature @ step
 
+    def matrix(self) -> Tensor:
+        """:math:`H` as a matrix."""
+        return torch.diag(self.curvature) if self.curvature.ndim == 1 else self.curvature
+
     def norm(self, step: Tensor) -> float:
         r"""Length :math:`\|s\|_G`."""
         return float(step @ self.metric @ step) ** 0.5

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ._model import QuadraticModel
+from ._walk import Walk
 
 __all__ = ["cauchy_step", "longest_fraction", "stationarity"]
 
@@ -58,26 +59,13 @@ def cauchy_step(
     >>> cauchy_step(model, 0.25).tolist(), cauchy_step(model, 9.0).tolist()
     ([-0.25, -0.0], [-1.0, -0.0])
     """
-    g = model.gradient
-    lower = torch.full_like(g, -math.inf) if lower is None else lower
-    upper = torch.full_like(g, math.inf) if upper is None else upper
-    free = ~((g > 0) & (lower >= 0) | (g < 0) & (upper <= 0))
-    direction = torch.zeros_like(g)
-    if free.any():
-        direction[free] = -torch.linalg.solve(model.metric[free][:, free], g[free])
-    # Off the diagonal the metric may turn a free parameter against its bound: stop it too.
-    blocked = (direction < 0) & (lower >= 0) | (direction > 0) & (upper <= 0)
-    if blocked.any():
-        free &= ~blocked
-        direction = torch.where(free, -g / model.metric.diagonal(), 0.0)
-    length = model.norm(direction)
-    if not length > 0:
-        return torch.zeros_like(g)
-    t = radius / length
-    curvature = float(direction @ model.times(direction))
-    if curvature > 0:
-        t = min(t, -float(g @ direction) / curvature)
-    return direction * min(t, _fraction_to_box(direction, lower, upper))
+    walk = Walk(model, radius, lower, upper)
+    direction = walk.descent(model.gradient).direction
+    if direction.any():
+        curvature = float(direction @ model.times(direction))
+        slope = float(model.gradient @ direction)
+        walk.advance(direction, -slope / curvature if curvature > 0 else math.inf)
+    return walk.step
 
 
 def stationarity(
@@ -150,9 +138,3 @@ def longest_fraction(fits: Callable[[float], bool], n_halvings: int = 30) -> flo
         if high - low <= 1e-3 * high:
             break
     return low
-
-
-def _fraction_to_box(direction: Tensor, lower: Tensor, upper: Tensor) -> float:
-    room = torch.where(direction > 0, upper, lower)
-    ratios = torch.where(direction == 0, math.inf, room / direction)
-    return float(ratios.min())
