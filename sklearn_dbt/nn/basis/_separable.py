@@ -287,7 +287,7 @@ def _layout(bases: list[Basis], frequency_axis: int | None) -> Layout:
         frequency=_highest(list(frequencies.values())),
         position=positions[0] if len(positions) == 1 else None,
         scale=scales[0] if len(scales) == 1 else None,
-        weight=math.prod(spread(layout.weight, i) for i, layout in enumerate(layouts)),
+        weight=torch.stack([spread(layout.weight, i) for i, layout in enumerate(layouts)]).prod(0),
     )
 
 
