@@ -227,8 +227,10 @@ def class_weights_of_rows(class_weight, classes: np.ndarray, codes: np.ndarray) 
     return compute_sample_weight(class_weight, codes)
 
 
-def held_out_split(n_rows, fraction, seed, *, y=None, groups=None):
-    """Split row numbers for early stopping; groups stay whole and classes keep their shares.
+def held_out_split(
+    n_rows, fraction, seed, *, y=None, groups=None, what="early_stopping=True"
+):
+    """Split row numbers to hold some out; groups stay whole and classes keep their shares.
 
     Parameters
     ----------
@@ -242,6 +244,8 @@ def held_out_split(n_rows, fraction, seed, *, y=None, groups=None):
         Classes to stratify by; None for a regression.
     groups : array-like of shape (n_rows,), default=None
         Group of each row.
+    what : str, default="early_stopping=True"
+        What holds rows out, for the error.
 
     Returns
     -------
@@ -268,8 +272,8 @@ def held_out_split(n_rows, fraction, seed, *, y=None, groups=None):
         return next(splitter.split(rows, y, groups))
     except ValueError as error:
         raise ValueError(
-            f"early_stopping=True cannot hold out validation_fraction={fraction} of {n_rows} rows: "
-            f"{error} Give more rows, another fraction, or early_stopping=False."
+            f"{what} cannot hold out validation_fraction={fraction} of {n_rows} rows: "
+            f"{error} Give more rows or another fraction, or do without it."
         ) from error
 
 

@@ -45,7 +45,7 @@ from sklearn_dbt.neural_network._network import (
 from sklearn_dbt.neural_network._rate_control import RateControl
 from sklearn_dbt.nn.basis import BASES, PCA, Basis, make_basis
 from sklearn_dbt.nn.dropout import POLICIES, Policy, TransformDropout
-from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
+from sklearn_dbt.nn.trust_region import OBJECTIVES, DecayController, TrustRegionController
 
 CONTROLLERS = {"trust_region": TrustRegionController, "decay": DecayController}
 # Rows that go through the network at once outside training.
@@ -56,6 +56,7 @@ NETWORK_PARAMETERS = (
     "basis_options",
     "policy",
     "controller",
+    "objective",
     "controller_options",
     "dropout_rate",
     "dropout_on",
@@ -66,6 +67,8 @@ NETWORK_PARAMETERS = (
     "locks",
     "sampling_rate",
 )
+# The divergence of the variational objective is infinite at rate 0.
+LEAST_VARIATIONAL_RATE = 1e-3
 # How many updates of the rates a whole fit makes when update_every="auto".
 UPDATES_PER_FIT = 30
 
@@ -81,8 +84,12 @@ PARAMETERS = """
         How a coefficient's energy and place decide its rate: a name of
         ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`.
     controller : {"trust_region", "decay", "fixed"}, default="trust_region"
-        What moves the rates: a trust region on the training objective, a decay to zero in clipped
-        steps, or nothing.
+        What moves the rates: a trust region on the objective, a decay to zero in clipped steps, or
+        nothing.
+    objective : {"train", "validation", "variational"}, default="train"
+        What the trust region lowers: the training loss, which leads the rates to zero under
+        control; the loss of held-out rows, one step of the optimizer ahead; or a variational bound,
+        for policies that do not depend on the sample.
     controller_options : dict, default=None
         Keyword arguments of :class:`~sklearn_dbt.nn.TrustRegionController` or
         :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``.
@@ -121,7 +128,8 @@ PARAMETERS = """
         Hold out rows, watch their loss and keep the best epoch's weights. Otherwise the training
         loss is watched.
     validation_fraction : float, default=0.1
-        Share held out; classes keep their shares, and groups stay whole when `fit` gets them.
+        Share held out, for early stopping and again for ``objective="validation"``; classes keep
+        their shares, and groups stay whole when `fit` gets them.
     update_every : "auto" or int, default="auto"
         Optimizer steps between two updates of the rates; "auto" makes about 30 updates in
         `max_iter` epochs.
@@ -147,6 +155,8 @@ ATTRIBUTES = """
         The trained net; ``net_.module_`` is the torch module.
     drop_rates_ : ndarray of shape (n_rates,)
         Rate of each coefficient at the end, layer after layer from the input on.
+    drop_rate_curve_ : list of ndarray of shape (n_rates,)
+        The rates at the end of each epoch.
     trust_region_history_ : dict of ndarray
         One entry an update: ``step``, ``radius`` (before the decision), ``step_norm`` (distance
         moved, 0 when rejected), ``rho``, ``accepted``, ``loss``, ``mean_rate`` and more; equally
@@ -177,6 +187,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         "basis_options": [dict, None],
         "policy": [StrOptions(set(POLICIES)), Policy],
         "controller": [StrOptions({*CONTROLLERS, "fixed"})],
+        "objective": [StrOptions(set(OBJECTIVES))],
         "controller_options": [dict, None],
         "dropout_rate": [Interval(Real, 0, 0.95, closed="left")],
         "dropout_on": [StrOptions({"input", "hidden", "both"})],
@@ -197,6 +208,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         basis_options=None,
         policy="energy",
         controller="trust_region",
+        objective="train",
         controller_options=None,
         dropout_rate=0.5,
         dropout_on="input",
@@ -225,6 +237,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         self.basis_options = basis_options
         self.policy = policy
         self.controller = controller
+        self.objective = objective
         self.controller_options = controller_options
         self.dropout_rate = dropout_rate
         self.dropout_on = dropout_on
@@ -265,7 +278,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         sample_weight : array-like of shape (n,), default=None
             Weight of each recording in the loss. Weight 0 leaves a recording out.
         groups : array-like of shape (n,), default=None
-            Groups that `early_stopping` keeps on one side.
+            Groups that are held out whole, by `early_stopping` and ``objective="validation"``.
 
         Returns
         -------
@@ -277,20 +290,20 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             For bad parameters or data; nothing is trained then.
         """
         resume = self.warm_start and hasattr(self, "net_")
-        data, held_out = self._prepare(X, y, sample_weight, groups, resume=resume)
+        data = self._prepare(X, y, sample_weight, groups, resume=resume)
         progress = Progress(self.tol, self.n_iter_no_change)
-        return self._run(data, held_out, X, y, self.max_iter, progress, resume=resume)
+        return self._run(data, X, y, self.max_iter, progress, resume=resume)
 
     @with_callbacks
     @keeps_old_fit
     def _fit_one_epoch(self, X, y, sample_weight, *, resume, classes=None):
-        data, _ = self._prepare(
-            X, y, sample_weight, None, resume=resume, hold_out=False, classes=classes
+        data = self._prepare(
+            X, y, sample_weight, None, resume=resume, stops_early=False, classes=classes
         )
-        return self._run(data, None, X, y, 1, None, resume=resume)
+        return self._run(data, X, y, 1, None, resume=resume)
 
-    def _prepare(self, X, y, sample_weight, groups, *, resume, hold_out=True, classes=None):
-        """Check everything and return the training and the held-out rows."""
+    def _prepare(self, X, y, sample_weight, groups, *, resume, stops_early=True, classes=None):
+        """Check everything and return the rows, by what they are for."""
         self._check_layers()
         panel, y = check_panel(self, X, y, reset=not resume, **self._y_options)
         weights = check_sample_weight(
@@ -305,24 +318,32 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                 f"{panel.n_recordings} recordings."
             )
         self.device_ = str(resolve_device(self.device))
-        seeds = draw_seeds(self.random_state, 4)
-        held_out = np.array([], dtype=int)
-        if hold_out and self.early_stopping:
-            labels = y[kept] if isinstance(self, ClassifierMixin) else None
-            groups = None if groups is None else np.asarray(groups)[kept]
-            train, held_out = held_out_split(
-                len(kept), self.validation_fraction, seeds[3], y=labels, groups=groups
-            )
-            kept, held_out = kept[train], kept[held_out]
+        seeds = draw_seeds(self.random_state, 5)
+        rows = {"train": kept}
+        if stops_early and self.early_stopping:
+            rows |= self._held_out("stopping", rows["train"], y, groups, seeds[3])
+        if self.controller == "trust_region" and self.objective == "validation":
+            rows |= self._held_out("rates", rows["train"], y, groups, seeds[4])
         if resume:
             self._check_resumable(panel)
             self._adopt_parameters()
         else:
             self._n_times_in = panel.n_times
             self._network_options = {name: getattr(self, name) for name in NETWORK_PARAMETERS}
-            self._start_net(panel, y, weights, kept, seeds)
-        data = self._dataset(panel, y, weights, kept)
-        return data, self._dataset(panel, y, weights, held_out) if len(held_out) else None
+            self._start_net(panel, y, weights, rows["train"], seeds)
+        return {name: self._dataset(panel, y, weights, chosen) for name, chosen in rows.items()}
+
+    def _held_out(self, name: str, rows: np.ndarray, y, groups, seed: int) -> dict:
+        """Split rows in those that are held out, under a name, and those left to train on."""
+        train, held_out = held_out_split(
+            len(rows),
+            self.validation_fraction,
+            seed,
+            y=y[rows] if isinstance(self, ClassifierMixin) else None,
+            groups=None if groups is None else np.asarray(groups)[rows],
+            what="early_stopping=True" if name == "stopping" else "objective='validation'",
+        )
+        return {"train": rows[train], name: rows[held_out]}
 
     def _start_net(self, panel, y, weights, rows, seeds) -> None:
         x, w = torch.from_numpy(panel.data[rows]), torch.from_numpy(weights[rows])
@@ -341,7 +362,6 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     def _build_net(self) -> NeuralNet:
         init_seed, shuffle_seed, mask_seed = self._seeds
-        options = self._network_options
         mean, scale = (torch.from_numpy(moment) for moment in self._moments)
         with isolated_rng(init_seed):
             module = self._build_module(mean, scale, mask_seed)
@@ -379,6 +399,8 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
 
     def _dropout_maker(self, seed: int):
         options = self._network_options
+        by_kl = options["controller"] == "trust_region" and options["objective"] == "variational"
+        p_min = LEAST_VARIATIONAL_RATE if by_kl else 0.0
 
         def make(n_features: int, *, is_input: bool = False) -> TransformDropout:
             nonlocal seed
@@ -387,7 +409,8 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                 n_features,
                 basis=make_basis(options["basis"], n_features, **options["basis_options"] or {}),
                 policy=options["policy"],
-                p=options["dropout_rate"],
+                p=max(options["dropout_rate"], p_min),
+                p_min=p_min,
                 locks=options["locks"] or () if is_input else (),
                 sampling_rate=options["sampling_rate"] if is_input else None,
                 seed=seed,
@@ -406,22 +429,43 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             every = max(1, (steps - warm_up) // UPDATES_PER_FIT)
         options = {"update_every": int(every), "warmup_steps": warm_up}
         if kind == "trust_region":
-            options["module"] = module
+            objective = self._network_options["objective"]
+            options |= {"module": module, "objective": objective}
+            if objective == "variational":
+                options["likelihood"] = self._likelihood
         options |= self._network_options["controller_options"] or {}
         controller = CONTROLLERS[kind](module.dropouts, **options)
         return [("rate_control", RateControl(controller))]
 
-    def _run(self, data, held_out, X, y, max_iter, progress, *, resume):
+    def _run(self, data, X, y, max_iter, progress, *, resume):
         self._start_curves(resume=resume)
+        control = dict(self.net_.callbacks).get("rate_control")
+        if control is not None:
+            control.validation_data = data.get("rates")
         try:
-            self._train(data, held_out, X=X, y=y, max_iter=max_iter, progress=progress)
+            self._train(
+                data["train"], data.get("stopping"), X=X, y=y, max_iter=max_iter, progress=progress
+            )
         finally:
+            if control is not None:
+                control.validation_data = None  # not to be saved with the estimator
             self._record_rates()
         return self
 
-    def _record_rates(self) -> None:
+    def _start_curves(self, *, resume: bool) -> None:
+        super()._start_curves(resume=resume)
+        self.drop_rate_curve_ = [*self.drop_rate_curve_] if resume else []
+
+    def _record_epoch(self, with_held_out: bool) -> float:
+        self.drop_rate_curve_.append(self._rates())
+        return super()._record_epoch(with_held_out)
+
+    def _rates(self) -> np.ndarray:
         rates = [layer.rates.detach().flatten() for layer in self.net_.module_.dropouts]
-        self.drop_rates_ = torch.cat(rates).cpu().numpy()
+        return torch.cat(rates).cpu().numpy() if rates else np.array([])
+
+    def _record_rates(self) -> None:
+        self.drop_rates_ = self._rates()
         history: dict[str, list] = {}
         for _, callback in self.net_.callbacks:
             history |= callback.controller.history
@@ -500,6 +544,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             )
 
     _y_options: dict = {}
+    _likelihood: str
 
     def _class_weights(self, y: np.ndarray) -> np.ndarray | float:  # noqa: ARG002
         return 1.0

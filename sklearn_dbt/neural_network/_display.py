@@ -8,16 +8,16 @@ from sklearn_dbt._compat import check_is_fitted
 
 
 class DropoutSpectrumDisplay:
-    """Dropout rate of each coefficient, over frequency where it has one.
+    """Dropout rates over frequency, scale or coefficient, at the end or over the epochs.
 
     Use `from_estimator`; the constructor takes the data itself.
 
     Parameters
     ----------
-    position : ndarray of shape (n_coefficients,)
-        Where each coefficient is drawn.
-    rates : ndarray of shape (n_coefficients,)
-        Its dropout rate.
+    position : ndarray of shape (n_positions,)
+        Where each rate is drawn, increasing.
+    rates : ndarray of shape (n_positions,) or (n_epochs, n_positions)
+        Dropout rates: a line; or a picture, time running to the right.
     label : str
         What the position is, with its unit.
 
@@ -27,8 +27,12 @@ class DropoutSpectrumDisplay:
         Where it is drawn.
     figure_ : matplotlib Figure
         The figure of `ax_`.
-    line_ : matplotlib Line2D
-        The rates.
+    line_ : matplotlib Line2D or None
+        The rates, if they are a line.
+    mesh_ : matplotlib QuadMesh or None
+        The rates, if they are a picture.
+    colorbar_ : matplotlib Colorbar or None
+        What its colours mean.
 
     Examples
     --------
@@ -45,7 +49,9 @@ class DropoutSpectrumDisplay:
         self.label = label
 
     @classmethod
-    def from_estimator(cls, estimator, *, layer=0, ax=None, **line_options):
+    def from_estimator(
+        cls, estimator, *, layer=0, over="auto", epochs=False, ax=None, **line_options
+    ):
         """Draw the rates of one layer of a fitted estimator.
 
         Parameters
@@ -54,10 +60,17 @@ class DropoutSpectrumDisplay:
             Fitted.
         layer : int, default=0
             Number of the dropout layer, from the input on.
+        over : {"auto", "frequency", "scale", "coefficient"}, default="auto"
+            What the rates are drawn over. Rates of coefficients that share a frequency or a scale
+            are averaged. "auto" is the frequency for the input, where the basis has one, otherwise
+            the coefficient.
+        epochs : bool, default=False
+            Show how the rates went over the epochs, not only how they ended.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **line_options
-            For :meth:`matplotlib.axes.Axes.plot`.
+            For :meth:`matplotlib.axes.Axes.plot`, or with `epochs` for
+            :meth:`matplotlib.axes.Axes.pcolormesh`.
 
         Returns
         -------
@@ -66,22 +79,22 @@ class DropoutSpectrumDisplay:
         Raises
         ------
         ValueError
-            If there is no such layer.
+            If there is no such layer, or its basis has no frequency or scale.
         """
         check_is_fitted(estimator, "net_")
         dropouts = estimator.net_.module_.dropouts
         if not 0 <= layer < len(dropouts):
             raise ValueError(f"layer={layer}: there are {len(dropouts)} dropout layers.")
         layout = dropouts[layer].basis.layout
-        rates = dropouts[layer].rates.detach().cpu().numpy()
-        frequency = layout.frequency.cpu().numpy()
         is_input = layer == 0 and estimator.dropout_on != "hidden"
-        if not is_input or np.isnan(frequency).any():
-            return cls(np.arange(len(rates)), rates, "Coefficient").plot(ax, **line_options)
-        rate = estimator.sampling_rate
-        label = "Frequency (cycles per sample)" if rate == 1.0 else "Frequency (Hz)"
-        order = np.argsort(frequency, kind="stable")
-        return cls(frequency[order] * rate, rates[order], label).plot(ax, **line_options)
+        keys, label = _positions(layout, over, is_input, estimator.sampling_rate)
+        start = sum(len(d.rates) for d in dropouts[:layer])
+        own = slice(start, start + len(keys))
+        curves = estimator.drop_rate_curve_ if epochs else [estimator.drop_rates_]
+        position, where = np.unique(keys, return_inverse=True)
+        share = np.eye(len(position))[where]
+        rates = np.stack(curves)[:, own] @ (share / share.sum(0))
+        return cls(position, rates if epochs else rates[0], label).plot(ax, **line_options)
 
     def plot(self, ax=None, **line_options):
         """Draw.
@@ -91,7 +104,8 @@ class DropoutSpectrumDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **line_options
-            For :meth:`matplotlib.axes.Axes.plot`.
+            For :meth:`matplotlib.axes.Axes.plot`, or for
+            :meth:`matplotlib.axes.Axes.pcolormesh` where there is an axis of epochs.
 
         Returns
         -------
@@ -99,9 +113,41 @@ class DropoutSpectrumDisplay:
         """
         self.ax_ = _axes(ax)
         self.figure_ = self.ax_.figure
-        (self.line_,) = self.ax_.plot(self.position, self.rates, **line_options)
-        self.ax_.set(xlabel=self.label, ylabel="Dropout rate", ylim=(0, 1))
+        self.line_ = self.mesh_ = self.colorbar_ = None
+        if np.ndim(self.rates) == 1:
+            (self.line_,) = self.ax_.plot(self.position, self.rates, **line_options)
+            self.ax_.set(xlabel=self.label, ylabel="Dropout rate", ylim=(0, 1))
+            return self
+        epochs = np.arange(1, len(self.rates) + 1)
+        options = {"vmin": 0, "vmax": 1, "shading": "nearest"} | line_options
+        self.mesh_ = self.ax_.pcolormesh(epochs, self.position, self.rates.T, **options)
+        self.colorbar_ = self.figure_.colorbar(self.mesh_, ax=self.ax_, label="Dropout rate")
+        self.ax_.set(xlabel="Epoch", ylabel=self.label)
         return self
+
+
+def _positions(layout, over, is_input, sampling_rate):
+    """Where each coefficient is drawn, and what that is called."""
+    frequency = layout.frequency.cpu().numpy()
+    has_frequency = not np.isnan(frequency).any()
+    if over == "auto":
+        over = "frequency" if is_input and has_frequency else "coefficient"
+    if over == "frequency":
+        if not has_frequency:
+            raise ValueError("over='frequency': the coefficients of this basis have no frequency.")
+        in_hertz = is_input and sampling_rate != 1.0
+        label = "Frequency (Hz)" if in_hertz else "Frequency (cycles per sample)"
+        return frequency * (sampling_rate if in_hertz else 1.0), label
+    if over == "scale":
+        scale = layout.scale.cpu().numpy()
+        if not scale.any():
+            raise ValueError("over='scale': the coefficients of this basis have no scale.")
+        return scale, "Scale (1 is the finest)"
+    if over != "coefficient":
+        raise ValueError(
+            f"over must be 'auto', 'frequency', 'scale' or 'coefficient', got {over!r}."
+        )
+    return layout.index.cpu().numpy(), "Coefficient"
 
 
 class TrustRegionDisplay:

@@ -57,6 +57,7 @@ class TrustRegionDropoutRegressor(RegressorMixin, BaseTrustRegionDropout):
 
     _y_options = {"multi_output": True, "y_numeric": True}
     _loss = staticmethod(nn.functional.mse_loss)
+    _likelihood = "gaussian"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -174,6 +175,7 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _loss = staticmethod(nn.functional.cross_entropy)
+    _likelihood = "given"
 
     def __init__(
         self,
@@ -182,6 +184,7 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
         basis_options=None,
         policy="energy",
         controller="trust_region",
+        objective="train",
         controller_options=None,
         dropout_rate=0.5,
         dropout_on="input",
@@ -212,6 +215,7 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
             basis_options=basis_options,
             policy=policy,
             controller=controller,
+            objective=objective,
             controller_options=controller_options,
             dropout_rate=dropout_rate,
             dropout_on=dropout_on,

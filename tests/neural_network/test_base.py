@@ -5,8 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 from sklearn_dbt.neural_network import TrustRegionDropoutClassifier, TrustRegionDropoutRegressor
 from sklearn_dbt.nn import Band, Fourier, Policy
@@ -62,6 +64,80 @@ def test_dropout_sits_where_it_is_wished(tones, where, n_rates):
         TrustRegionDropoutClassifier, dropout_on=where, hidden_layer_sizes=(16, 8), max_iter=4
     ).fit(X, y)
     assert model.drop_rates_.shape == (n_rates,)
+
+
+@pytest.mark.parametrize("where", ["input", "hidden", "both"])
+def test_convolutions_find_a_pattern_wherever_it_stands(where):
+    rng = np.random.default_rng(0)
+    y = np.arange(160) % 2
+    X = 0.5 * rng.standard_normal((160, 1, 48))
+    pulse = np.hanning(9) * np.where(np.arange(9) < 4, 2, -2)
+    for row, start in enumerate(rng.integers(0, 39, 160)):
+        X[row, 0, start : start + 9] += pulse if y[row] else pulse[::-1]
+    options = {"backbone": "conv", "dropout_on": where, "hidden_layer_sizes": (16, 16)}
+    model = fast(TrustRegionDropoutClassifier, learning_rate=1e-2, max_iter=30, **options)
+    assert model.fit(X[:100], y[:100]).score(X[100:], y[100:]) > 0.85
+    assert len(model.trust_region_history_["rho"]) > 5
+    twin = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(twin.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_module_of_ones_own_is_the_backbone(tones):
+    X, y = tones()
+    own = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Dropout(), nn.Linear(12, 2))
+    before = {name: value.clone() for name, value in own.state_dict().items()}
+    model = fast(TrustRegionDropoutClassifier, backbone=own, dropout_on="both").fit(X, y)
+    assert model.drop_rates_.shape == (17 + 7,)
+    assert all(torch.equal(value, before[name]) for name, value in own.state_dict().items())
+    assert not torch.equal(model.net_.module_.backbone[1].weight, own[1].weight)
+    again = clone(model).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    with pytest.raises(ValueError, match=r"\(n, 2, 32\) to \(n, 1\); two recordings gave"):
+        fast(TrustRegionDropoutRegressor, backbone=own).fit(X, y)
+
+
+@BOTH
+@pytest.mark.parametrize("objective", ["validation", "variational"])
+def test_every_objective_moves_the_rates(tones, face, objective):
+    X, y = tones(100)
+    groups = np.arange(100) // 4
+    model = fast(face, objective=objective, max_iter=30)
+    model.fit(X, y, groups=groups)
+    history = model.trust_region_history_
+    assert history["accepted"].any()
+    assert (history["step_norm"] <= history["radius"] * (1 + 1e-6)).all()
+    twin = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+    again = clone(model).fit(X, y, groups=groups)
+    np.testing.assert_array_equal(again.drop_rates_, model.drop_rates_)
+
+
+def test_rows_held_out_for_the_rates_are_neither_trained_on_nor_watched(tones):
+    X, y = tones(100)
+    model = fast(TrustRegionDropoutClassifier, objective="validation", early_stopping=True)
+    rows = model._prepare(X, y, None, np.arange(100) // 5, resume=False)
+    inputs = {name: {row.tobytes() for row in data.inputs.numpy()} for name, data in rows.items()}
+    assert set(inputs) == {"train", "stopping", "rates"}
+    assert sum(map(len, inputs.values())) == len(set().union(*inputs.values())) == 100
+    with pytest.raises(ValueError, match="objective='validation' cannot hold out"):
+        fast(TrustRegionDropoutClassifier, objective="validation").fit(X[:2], y[:2])
+
+
+def test_held_out_rows_are_not_kept(tones):
+    X, y = tones(100)
+    model = fast(TrustRegionDropoutClassifier, objective="validation", max_iter=2).fit(X, y)
+    sizes = [len(pickle.dumps(model))]
+    sizes.append(len(pickle.dumps(clone(model).fit(np.tile(X, (20, 1, 1)), np.tile(y, 20)))))
+    assert sizes[1] < sizes[0] + 50_000  # twenty times the rows would be a megabyte
+
+
+def test_the_rates_of_each_epoch_are_recorded(tones):
+    X, y = tones()
+    model = fast(TrustRegionDropoutClassifier, warm_start=True).fit(X, y)
+    assert len(model.drop_rate_curve_) == 15
+    np.testing.assert_array_equal(model.drop_rate_curve_[-1], model.drop_rates_)
+    assert model.drop_rate_curve_[0].mean() > model.drop_rates_.mean()
+    assert len(model.fit(X, y).drop_rate_curve_) == 30
 
 
 def test_a_linear_model_has_no_hidden_layer(tones):
@@ -194,6 +270,11 @@ def test_training_goes_on_after_a_pickle_as_if_uninterrupted(tones):
             r"hidden_layer_sizes must hold positive integers, got \(0,\)",
         ),
         ({"hidden_layer_sizes": (), "dropout_on": "hidden"}, "needs a hidden layer"),
+        ({"hidden_layer_sizes": (), "backbone": "conv"}, "'conv' needs a hidden layer"),
+        ({"backbone": "transformer"}, "backbone.*must be.*conv"),
+        ({"objective": "test"}, "objective.*must be.*validation"),
+        ({"basis_options": {"wavelet": "haar"}}, r"no option \['wavelet'\]"),
+        ({"objective": "variational", "policy": "sample_energy"}, "depend on the sample"),
         ({"dropout_on": "hidden", "locks": [(0.1, 0.2)]}, "locks are bands of the input"),
         ({"locks": [(0.3, 0.2)]}, r"locks\[0\]: 0 <= low <= high"),
         ({"max_iter": 0}, "max_iter.*must be an int in the range"),

@@ -49,6 +49,38 @@ def test_wavelet_coefficients_are_in_order_of_frequency(tones):
     assert (np.diff(display.position) >= 0).all()
 
 
+def test_rates_over_the_scales_are_means(tones):
+    estimator = model(tones, basis="dwt", basis_options={"level": 2})
+    display = DropoutSpectrumDisplay.from_estimator(estimator, over="scale")
+    assert display.position.tolist() == [1, 2]
+    expected = [estimator.drop_rates_[16:].mean(), estimator.drop_rates_[:16].mean()]
+    np.testing.assert_allclose(display.rates, expected, rtol=1e-6)
+    assert display.ax_.get_xlabel() == "Scale (1 is the finest)"
+
+
+def test_rates_of_a_later_layer_over_the_epochs_are_a_picture(tones):
+    estimator = model(tones, dropout_on="both", hidden_layer_sizes=(6,))
+    display = DropoutSpectrumDisplay.from_estimator(estimator, layer=1, epochs=True)
+    np.testing.assert_allclose(display.rates, np.stack(estimator.drop_rate_curve_)[:, 17:])
+    assert display.rates.shape == (4, 4)
+    np.testing.assert_allclose(display.mesh_.get_array(), display.rates.T)
+    assert display.ax_.get_xlabel() == "Epoch"
+    assert display.line_ is None
+
+
+@pytest.mark.parametrize(
+    ("options", "over", "match"),
+    [
+        ({"basis": "pca"}, "frequency", "the coefficients of this basis have no frequency"),
+        ({}, "scale", "the coefficients of this basis have no scale"),
+        ({}, "time", "over must be 'auto', 'frequency', 'scale' or 'coefficient', got 'time'"),
+    ],
+)
+def test_what_cannot_be_drawn_over_is_said(tones, options, over, match):
+    with pytest.raises(ValueError, match=match):
+        DropoutSpectrumDisplay.from_estimator(model(tones, **options), over=over)
+
+
 def test_it_draws_where_it_is_told_and_into_a_figure_of_its_own(tones):
     estimator = model(tones)
     _, ax = plt.subplots()

@@ -1,4 +1,4 @@
-"""The networks against their formulas, backbones of one's own, and channel moments against numpy."""
+"""The networks against their formulas, backbones of one's own, channel moments against numpy."""
 
 import numpy as np
 import pytest
@@ -124,7 +124,7 @@ def test_a_backbone_may_be_made_for_the_shape_of_the_data():
         return nn.Sequential(nn.Flatten(), nn.Linear(n_channels * n_times, n_outputs))
 
     assert given_backbone(make, *SHAPE, make_dropout=None)(panel()).shape == (5, 3)
-    with pytest.raises(TypeError, match="must return a torch.nn.Module, got int"):
+    with pytest.raises(TypeError, match=r"must return a torch\.nn\.Module, got int"):
         given_backbone(lambda *_: 3, *SHAPE, make_dropout=None)
     with pytest.raises(ValueError, match=r"exchanges the torch.nn.Dropout layers .* it has none"):
         given_backbone(make, *SHAPE, make_dropout=dropout)
