@@ -1,31 +1,56 @@
 """Transform-informed dropout: descriptors, policies, masks, and the layer."""
 
-from ._descriptors import (
+from ._coefficients import Coefficients
+from ._descriptors import Descriptor
+from ._diagnostics import spectrum_diagnostics
+from ._energy_descriptors import InverseEigenvalue, PopulationEnergy, SampleEnergy
+from ._masks import concrete_mask, hard_mask
+from ._place_descriptors import (
     Band,
-    Coefficients,
-    Descriptor,
+    CoefficientSet,
     FrequencyDistance,
-    PopulationEnergy,
-    SampleEnergy,
+    Indices,
+    Rank,
+    Scales,
     SquaredIndex,
 )
-from ._diagnostics import spectrum_diagnostics
-from ._masks import concrete_mask, hard_mask
 from ._policies import POLICIES, Policy, make_policy
+from ._scale_descriptors import CrossScaleEnergy, ScaleEnergy
+from ._separation_descriptors import (
+    AboveThreshold,
+    Harmonicity,
+    Interference,
+    MaskingThreshold,
+    SignalToNoise,
+    Steering,
+)
 from ._snapshot import Snapshot
 from ._transform_dropout import TransformDropout
 
 __all__ = [
     "POLICIES",
+    "AboveThreshold",
     "Band",
+    "CoefficientSet",
     "Coefficients",
+    "CrossScaleEnergy",
     "Descriptor",
     "FrequencyDistance",
+    "Harmonicity",
+    "Indices",
+    "Interference",
+    "InverseEigenvalue",
+    "MaskingThreshold",
     "Policy",
     "PopulationEnergy",
+    "Rank",
     "SampleEnergy",
+    "ScaleEnergy",
+    "Scales",
+    "SignalToNoise",
     "Snapshot",
     "SquaredIndex",
+    "Steering",
     "TransformDropout",
     "concrete_mask",
     "hard_mask",

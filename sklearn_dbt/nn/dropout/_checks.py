@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def check_rates(
     p: float,
@@ -25,11 +27,28 @@ def check_rates(
         )
 
 
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise unless a value is one of the choices."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}; got {value!r}.")
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raise unless a number lies strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be in (0, 1), got {value}.")
+
+
 def check_band(i: int, lock: tuple[float, float]) -> tuple[float, float]:
+    """Edges of a band in Hz, or an error that says which lock is none."""
     try:
         low, high = lock
     except (TypeError, ValueError):
-        raise ValueError(f"locks[{i}] must be a pair (low, high) in Hz, got {lock!r}.") from None
+        raise ValueError(
+            f"locks[{i}] must be a pair (low, high) in Hz or a set such as Scales([1]), "
+            f"got {lock!r}."
+        ) from None
     if not 0 <= low <= high < float("inf"):
         raise ValueError(f"locks[{i}]: 0 <= low <= high must hold (Hz), got {lock!r}.")
     return low, high

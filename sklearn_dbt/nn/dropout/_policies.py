@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from ._descriptors import (
-    Descriptor,
-    FrequencyDistance,
-    PopulationEnergy,
-    SampleEnergy,
-    SquaredIndex,
-)
+from ._checks import check_choice
+from ._descriptors import SHARINGS, Descriptor
+from ._energy_descriptors import PopulationEnergy, SampleEnergy
+from ._place_descriptors import FrequencyDistance, SquaredIndex
 
 __all__ = ["POLICIES", "Policy", "make_policy"]
+
+Start = float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -27,19 +26,31 @@ class Policy:
     .. math::
 
         p_k = p_{\min} + (p_{\max} - p_{\min}) \,
-              \sigma\Bigl( \sum_j w_j \, \mathrm{clip}(\varphi_j(k), \pm \varphi_{\max})
-              + \gamma \Bigr)
+              \sigma\Bigl( \sum_j w_{jk} \, \mathrm{clip}(\varphi_j(k), \pm \varphi_{\max})
+              + \gamma_k \Bigr)
 
-    The parameters :math:`\omega = (w, \gamma)` themselves live in the layer, as a buffer that no
-    weight optimizer sees.
+    Each descriptor says who shares its weight :math:`w_{jk}`: all coefficients, those of a scale,
+    or none; `bias_sharing` says it of the bias. The parameters :math:`\omega = (w, \gamma)`
+    themselves live in the layer, as a buffer that no weight optimizer sees; how many there are
+    depends on its basis.
 
     Parameters
     ----------
     descriptors : sequence of Descriptor, default=()
-        :math:`\varphi_j`; none leaves only the bias, one rate for all.
-    weights : sequence of float, default=None
-        Where the weights :math:`w_j` start, within `weight_max`; None is 1 for each. Positive
-        weights keep what matters.
+        :math:`\varphi_j`; none leaves only the bias. Those that are not standardised are not
+        clipped either.
+    weights : sequence of (float or sequence of float), default=None
+        Where the weights start, within `weight_max`: a number for each descriptor, or a sequence
+        of as many numbers as it has weights. None is 1 for each. Positive weights keep what
+        matters.
+    bias : float or sequence of float, default=None
+        Where the bias starts, within `bias_max`. None is where the layer's mean rate is `p`, and
+        is found for standardised descriptors only: the size of raw energies is not known before.
+    bias_sharing : {"all", "scale", "coefficient"}, default="all"
+        Who shares a bias.
+    link : {"sigmoid", "linear"}, default="sigmoid"
+        ``"linear"`` has, in place of the above, the sum itself, clipped to :math:`[p_{\min},
+        p_{\max}]`; where it is clipped, the rate does not feel the parameters.
     phi_max : float, default=3.0
         Where standardised descriptors are clipped.
     weight_max, bias_max : float, default=8.0, 12.0
@@ -47,25 +58,29 @@ class Policy:
 
     Attributes
     ----------
-    n_parameters : int
-        Length of :math:`\omega`.
     per_sample : bool
         Whether rates depend on the sample.
     reads_population : bool
-        Whether rates depend on the population's energies.
+        Whether rates depend on the population's energies or variances.
 
     Examples
     --------
-    >>> import torch
-    >>> from sklearn_dbt.nn.dropout import Policy, SquaredIndex
-    >>> policy = Policy([SquaredIndex()], weights=[2.0])
-    >>> phi = torch.tensor([[-1.0, 0.0, 1.0]])
-    >>> policy.rates(torch.tensor([2.0, 0.0]), phi, 0.0, 0.9).round(decimals=3)
-    tensor([0.1070, 0.4500, 0.7930])
+    >>> from sklearn_dbt.nn.dropout import Policy, SquaredIndex, TransformDropout
+    >>> policy = Policy([SquaredIndex()], weights=[2.0], bias=0.0)
+    >>> TransformDropout(3, "dct", policy, p_max=0.9).rates.round(decimals=3)
+    tensor([0.1110, 0.2820, 0.8460])
+
+    One rate for each coefficient, free of any formula:
+
+    >>> TransformDropout(3, "dct", Policy(bias_sharing="coefficient")).omega.shape
+    torch.Size([3])
     """
 
     descriptors: Sequence[Descriptor] = ()
-    weights: Sequence[float] | None = None
+    weights: Sequence[Start] | None = None
+    bias: Start | None = None
+    bias_sharing: str = "all"
+    link: str = "sigmoid"
     phi_max: float = 3.0
     weight_max: float = 8.0
     bias_max: float = 12.0
@@ -78,28 +93,24 @@ class Policy:
                     f"Policy: descriptors[{i}] must be a Descriptor, "
                     f"got {type(descriptor).__name__}."
                 )
+        for name in ("phi_max", "weight_max", "bias_max"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"Policy: {name} must be positive and finite, got {getattr(self, name)}."
+                )
+        check_choice("Policy: bias_sharing", self.bias_sharing, SHARINGS)
+        check_choice("Policy: link", self.link, ("sigmoid", "linear"))
         given = (1.0,) * len(self.descriptors) if self.weights is None else self.weights
-        weights = tuple(float(w) for w in given)
+        weights = tuple(_start("weights", w, self.weight_max, "weight_max") for w in given)
         object.__setattr__(self, "weights", weights)
         if len(weights) != len(self.descriptors):
             raise ValueError(
                 f"Policy: weights must have one entry for each of the {len(self.descriptors)} "
                 f"descriptors, got {len(weights)}."
             )
-        for name in ("phi_max", "weight_max", "bias_max"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(
-                    f"Policy: {name} must be positive and finite, got {getattr(self, name)}."
-                )
-        if not all(abs(w) <= self.weight_max for w in weights):
-            raise ValueError(
-                f"Policy: weights must be within ±weight_max={self.weight_max}, got {weights}."
-            )
-
-    @property
-    def n_parameters(self) -> int:
-        """Length of the flat vector of weights and bias."""
-        return len(self.descriptors) + 1
+        if self.bias is not None:
+            bias = _start("bias", self.bias, self.bias_max, "bias_max")
+            object.__setattr__(self, "bias", bias)
 
     @property
     def per_sample(self) -> bool:
@@ -108,66 +119,23 @@ class Policy:
 
     @property
     def reads_population(self) -> bool:
-        """Whether rates depend on the population's energies."""
-        return any(d.source == "population" for d in self.descriptors)
+        """Whether rates depend on the population's energies or variances."""
+        return any(d.reads_population for d in self.descriptors)
 
-    def rates(self, omega: Tensor, phi: Tensor, p_min: float, p_max: float) -> Tensor:
-        """Rates before locks and snapping.
 
-        Parameters
-        ----------
-        omega : Tensor of shape (n_parameters,)
-            Weights and, last, the bias.
-        phi : Tensor of shape (n_descriptors, ..., n_coefficients)
-            Standardised descriptors.
-        p_min, p_max : float
-            Bounds of the rates.
-
-        Returns
-        -------
-        Tensor of shape (..., n_coefficients)
-            Rates in the precision of `omega`.
-        """
-        clipped = phi.to(omega.dtype).clamp(-self.phi_max, self.phi_max)
-        logits = torch.tensordot(omega[:-1], clipped, dims=1) + omega[-1]
-        return p_min + (p_max - p_min) * torch.sigmoid(logits)
-
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper bounds of weights and bias.
-
-        Returns
-        -------
-        lower, upper : Tensor of shape (n_parameters,)
-            Bounds.
-        """
-        upper = torch.tensor([self.weight_max] * len(self.descriptors) + [self.bias_max])
-        return -upper, upper
-
-    def initial(self, p: float, phi: Tensor, p_min: float, p_max: float) -> Tensor:
-        """Parameters that start at a mean rate.
-
-        Parameters
-        ----------
-        p : float
-            Mean rate wanted.
-        phi : Tensor of shape (n_descriptors, n_coefficients)
-            Descriptors, for those that data decide their expected spread.
-        p_min, p_max : float
-            Bounds of the rates.
-
-        Returns
-        -------
-        Tensor of shape (n_parameters,)
-            The weights and the bias, found by bisection, at most `bias_max` in size.
-        """
-        low, high = -self.bias_max, self.bias_max
-        weights = torch.tensor(self.weights, dtype=torch.float64)
-        for _ in range(60):
-            bias = (low + high) / 2
-            omega = torch.cat([weights, torch.tensor([bias], dtype=torch.float64)])
-            mean = float(self.rates(omega, phi, p_min, p_max).mean())
-            low, high = (bias, high) if mean < p else (low, bias)
-        return omega.to(torch.get_default_dtype())
+def _start(name: str, value: Any, largest: float, limit: str) -> Start:
+    """A starting value, or several, as numbers within a limit."""
+    numbers: Start
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    try:
+        numbers = tuple(float(v) for v in value)
+    except TypeError:
+        numbers = float(value)
+    listed = numbers if isinstance(numbers, tuple) else (numbers,)
+    if not all(abs(v) <= largest for v in listed):
+        raise ValueError(f"Policy: {name} must be within ±{limit}={largest}, got {value!r}.")
+    return numbers
 
 
 POLICIES: dict[str, Policy] = {
@@ -176,6 +144,7 @@ POLICIES: dict[str, Policy] = {
     "frequency": Policy([FrequencyDistance()]),
     "index": Policy([SquaredIndex()]),
     "uniform": Policy(),
+    "free": Policy(bias_sharing="coefficient"),
 }
 
 
@@ -184,10 +153,11 @@ def make_policy(policy: str | Policy) -> Policy:
 
     Parameters
     ----------
-    policy : {"energy", "sample_energy", "frequency", "index", "uniform"} or Policy
+    policy : {"energy", "sample_energy", "frequency", "index", "uniform", "free"} or Policy
         ``"energy"`` drops coefficients with little energy in the population more,
         ``"sample_energy"`` those with little energy in the population and in the sample,
-        ``"frequency"`` high frequencies, ``"index"`` late coefficients; ``"uniform"`` has one rate.
+        ``"frequency"`` high frequencies, ``"index"`` late coefficients; ``"uniform"`` has one rate
+        for all, ``"free"`` one for each, to be moved freely.
 
     Returns
     -------
@@ -204,8 +174,8 @@ def make_policy(policy: str | Policy) -> Policy:
     Examples
     --------
     >>> from sklearn_dbt.nn.dropout import make_policy
-    >>> make_policy("sample_energy").n_parameters
-    3
+    >>> make_policy("energy").weights
+    (1.0,)
     """
     if isinstance(policy, Policy):
         return policy

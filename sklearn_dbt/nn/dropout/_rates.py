@@ -11,12 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from ..basis import Basis
+from ._bound_policy import BoundPolicy
 from ._checks import check_band, check_rates
-from ._descriptors import Coefficients, band_indicator, log_energy
+from ._coefficients import Coefficients, log_energy
+from ._place_descriptors import Band, CoefficientSet
 from ._policies import Policy
 from ._snapshot import RunningStatistics, Snapshot, energy
 
-__all__ = ["CoefficientRates"]
+__all__ = ["CoefficientRates", "Lock"]
+
+Lock = tuple[float, float] | CoefficientSet
 
 
 class CoefficientRates(nn.Module):
@@ -36,8 +40,8 @@ class CoefficientRates(nn.Module):
         Mean rate to start with.
     p_min, p_max : float
         Bounds of every rate that is not locked.
-    locks : sequence of (float, float)
-        Bands in Hz that are never dropped.
+    locks : sequence of (float, float) or CoefficientSet
+        Bands in Hz and other sets that are never dropped.
     sampling_rate : float or None
         Samples per second in Hz.
     p_zero : float
@@ -64,7 +68,7 @@ class CoefficientRates(nn.Module):
         p: float,
         p_min: float,
         p_max: float,
-        locks: Sequence[tuple[float, float]],
+        locks: Sequence[Lock],
         sampling_rate: float | None,
         p_zero: float,
         momentum: float,
@@ -73,6 +77,7 @@ class CoefficientRates(nn.Module):
         check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate)
         self.basis = basis
         self.policy = policy
+        self.form = BoundPolicy(policy, basis.layout)
         self.n_features = basis.n_features
         self.sampling_rate = sampling_rate
         self.p_min, self.p_max, self.p_zero = float(p_min), float(p_max), float(p_zero)
@@ -80,20 +85,20 @@ class CoefficientRates(nn.Module):
         self.statistics = RunningStatistics(basis, momentum)
         self._register_fixed(locks)
         self._register_snapshot()
-        omega = policy.initial(float(p), self._expected_phi(), self.p_min, self.p_max)
+        omega = self.form.initial(
+            float(p), self._expected_phi(), self.p_min, self.p_max, ~self.locked
+        )
         self.register_buffer("omega", omega)
         self.register_buffer("_rates", torch.zeros(basis.n_coefficients), persistent=False)
         self._refresh_rates()
         self.register_load_state_dict_post_hook(_after_loading)
 
-    def _register_fixed(self, locks: Sequence[tuple[float, float]]) -> None:
+    def _register_fixed(self, locks: Sequence[Lock]) -> None:
         locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
-        for i, lock in enumerate(locks):
-            low, high = check_band(i, lock)
-            locked |= band_indicator(
-                self.basis.layout, low, high, self.sampling_rate, f"locks[{i}]"
-            )
         known = Coefficients(self.basis, self.sampling_rate)
+        for i, lock in enumerate(locks):
+            members = lock if isinstance(lock, CoefficientSet) else Band(*check_band(i, lock))
+            locked |= members.inside(known, f"locks[{i}]")
         fixed = [d(known) for d in self.policy.descriptors if d.source == "layout"]
         empty = torch.zeros(0, self.basis.n_coefficients)
         self.register_buffer("locked", locked, persistent=False)
@@ -107,19 +112,16 @@ class CoefficientRates(nn.Module):
             self.register_buffer("_mean", torch.zeros(n, dtype=torch.float64))
             self.register_buffer("_covariance", torch.zeros(n, n, dtype=torch.float64))
 
-    def _expected_phi(self) -> Tensor:
+    def _expected_phi(self) -> list[Tensor]:
         """Descriptors with, for the energies, what a normal distribution of them would give."""
-        k = self.basis.n_coefficients
         nodes = torch.special.ndtri((torch.arange(9, dtype=torch.float64) + 0.5) / 9)
         # The same for each: energies of the sample and of the population go together.
-        spread = (nodes / nodes.square().mean().sqrt()).repeat_interleave(k)
-        rows = iter(self._fixed.double())
-        phi = [
-            next(rows).repeat(9) if d.source == "layout" else spread
+        spread = (nodes / nodes.square().mean().sqrt())[:, None]
+        fixed = iter(self._fixed.double())
+        return [
+            next(fixed) if d.source == "layout" else spread * d.standardize
             for d in self.policy.descriptors
         ]
-        free = ~self.locked.repeat(9)
-        return torch.stack(phi)[:, free] if phi else torch.zeros(0, 1, dtype=torch.float64)
 
     # Rates
 
@@ -134,7 +136,7 @@ class CoefficientRates(nn.Module):
 
     def _refresh_rates(self) -> None:
         root = self._log_energy.exp().sqrt()
-        rates = self._smooth_rates(self.omega, root, self._log_energy)
+        rates = self._smooth_rates(self.omega, root, self._in_force())
         self._rates.copy_(self._snapped(rates))
 
     def _rates_for(self, c: Tensor) -> Tensor:
@@ -144,25 +146,31 @@ class CoefficientRates(nn.Module):
         c = c.detach()
         return self._snapped(self._smooth_rates(self.omega, c, self._population(c)))
 
-    def _population(self, c: Tensor) -> Tensor:
-        """Log-energies of the population: the frozen ones, or the batch's own before there are."""
-        if self.observed or not self.policy.reads_population:
-            return self._log_energy
-        return log_energy(energy(c).reshape(-1, c.shape[-1]).mean(0))
+    def _in_force(self) -> Snapshot:
+        """The snapshot in force, not copied, without its basis."""
+        return Snapshot(self._log_energy, self._variance)
 
-    def _smooth_rates(self, omega: Tensor, c: Tensor, population: Tensor) -> Tensor:
+    def _population(self, c: Tensor) -> Snapshot:
+        """Statistics of the population: the frozen ones, or the batch's own before there are."""
+        if self.observed or not self.policy.reads_population:
+            return self._in_force()
+        batch = c.reshape(-1, c.shape[-1])
+        mean = energy(batch).mean(0)
+        return Snapshot(log_energy(mean), (mean - energy(batch.mean(0))).clamp_min(0))
+
+    def _smooth_rates(self, omega: Tensor, c: Tensor, population: Snapshot) -> Tensor:
         """Rates with locks: (n_coefficients,), or the shape of `c` if they need the sample."""
         dtype = omega.dtype
         known = Coefficients(
             self.basis,
             self.sampling_rate,
-            population=population.to(dtype),
+            population=population.log_energy.to(dtype),
             sample=log_energy(energy(c).to(dtype)) if self.policy.per_sample else None,
+            variance=population.variance.to(dtype),
         )
         fixed = iter(self._fixed)
         phi = [next(fixed) if d.source == "layout" else d(known) for d in self.policy.descriptors]
-        stacked = torch.stack(torch.broadcast_tensors(*phi)) if phi else self._fixed
-        rates = self.policy.rates(omega, stacked, self.p_min, self.p_max)
+        rates = self.form.rates(omega, phi, self.p_min, self.p_max)
         return torch.where(self.locked, 0.0, rates)
 
     def _snapped(self, rates: Tensor) -> Tensor:
@@ -194,7 +202,7 @@ class CoefficientRates(nn.Module):
         c = probe
         if self.policy.per_sample and snapshot.basis is not None:
             c = snapshot.basis.analysis(probe)
-        rates = self._smooth_rates(omega, c, snapshot.log_energy)
+        rates = self._smooth_rates(omega, c, snapshot)
         rates = rates if smooth else self._snapped(rates)
         if not self.policy.per_sample:
             return rates
@@ -214,7 +222,7 @@ class CoefficientRates(nn.Module):
             Its detached coefficients in double precision, or the input where the basis adapts;
             nothing where rates do not depend on the sample.
         """
-        x = x.detach().double()
+        x = x.detach().to(torch.complex128 if x.is_complex() else torch.float64)
         if not self.policy.per_sample:
             return x[..., :0]
         return x if self.basis.needs_covariance else self.basis.analysis(x)
@@ -297,20 +305,18 @@ class CoefficientRates(nn.Module):
         lower, upper : Tensor of shape (n_parameters,)
             Bounds.
         """
-        lower, upper = self.policy.bounds()
+        lower, upper = self.form.bounds()
         return lower.to(self.omega), upper.to(self.omega)
 
     def bias_direction(self) -> Tensor:
-        """Direction along which every free rate grows: the bias.
+        """Direction along which every free rate grows: the bias, or all biases alike.
 
         Returns
         -------
         Tensor of shape (n_parameters,)
-            Unit vector.
+            Zeros and, last, ones.
         """
-        direction = torch.zeros_like(self.omega)
-        direction[-1] = 1
-        return direction
+        return self.form.bias_direction().to(self.omega)
 
     # Statistics
 

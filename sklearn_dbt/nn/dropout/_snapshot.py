@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..basis import Basis
-from ._descriptors import log_energy
+from ._coefficients import log_energy
 
 __all__ = ["RunningStatistics", "Snapshot", "energy"]
 

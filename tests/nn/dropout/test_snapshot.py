@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from sklearn_dbt.nn.basis import DCT, PCA, Fourier
 from sklearn_dbt.nn.dropout import Snapshot
-from sklearn_dbt.nn.dropout._descriptors import log_energy
+from sklearn_dbt.nn.dropout._coefficients import log_energy
 from sklearn_dbt.nn.dropout._snapshot import RunningStatistics, energy
 
 
