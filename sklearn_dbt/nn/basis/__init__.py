@@ -5,25 +5,33 @@ from ._composition import Composition
 from ._dct import DCT
 from ._dwt import DWT
 from ._fourier import Fourier
+from ._gabor import Gabor
+from ._hartley import Hartley
 from ._identity import Identity
+from ._mel import Mel
 from ._parallel import Choice, Stack
 from ._pca import PCA
 from ._registry import BASES, make_basis
 from ._select_basis import select_basis
 from ._separable import RangeDoppler, Separable
 from ._spatial import SpatialDFT, steering_response, steering_vector
+from ._stft import STFT
 
 __all__ = [
     "BASES",
     "DCT",
     "DWT",
     "PCA",
+    "STFT",
     "Basis",
     "Choice",
     "Composition",
     "Fourier",
+    "Gabor",
+    "Hartley",
     "Identity",
     "Layout",
+    "Mel",
     "RangeDoppler",
     "Separable",
     "SpatialDFT",

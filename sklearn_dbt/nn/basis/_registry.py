@@ -10,11 +10,22 @@ from ._base import Basis
 from ._dct import DCT
 from ._dwt import DWT
 from ._fourier import Fourier
+from ._gabor import Gabor
+from ._hartley import Hartley
 from ._pca import PCA
+from ._stft import STFT
 
 __all__ = ["BASES", "make_basis"]
 
-BASES: dict[str, Callable[..., Basis]] = {"fourier": Fourier, "dct": DCT, "dwt": DWT, "pca": PCA}
+BASES: dict[str, Callable[..., Basis]] = {
+    "fourier": Fourier,
+    "dct": DCT,
+    "dwt": DWT,
+    "hartley": Hartley,
+    "stft": STFT,
+    "gabor": Gabor,
+    "pca": PCA,
+}
 
 
 def make_basis(basis: str | Basis, n_features: int, **options: Any) -> Basis:
@@ -22,9 +33,9 @@ def make_basis(basis: str | Basis, n_features: int, **options: Any) -> Basis:
 
     Parameters
     ----------
-    basis : {"fourier", "dct", "dwt", "pca"} or Basis
-        A name, for the basis with its defaults, or a `Basis` for signals of this length, which
-        is returned as it is.
+    basis : str or Basis
+        A name in `BASES` (``"fourier"``, ``"dct"``, ``"dwt"``, ``"pca"``, ...), for the basis with
+        its defaults, or a `Basis` for signals of this length, which is returned as it is.
     n_features : int
         Length of the signals in samples.
     **options

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import pywt
 import scipy.fft
+import scipy.signal
 import sklearn.decomposition
 import torch
 
-from sklearn_dbt.nn.basis import DCT, DWT, PCA, Basis, Fourier
+from sklearn_dbt.nn.basis import DCT, DWT, PCA, STFT, Basis, Fourier, Gabor, Hartley, Mel
 from sklearn_dbt.nn.dropout import TransformDropout, concrete_mask
 
 
@@ -34,6 +35,34 @@ def wavedec(x: np.ndarray, basis: DWT) -> np.ndarray:
         warnings.simplefilter("ignore")
         bands = pywt.wavedec(x, basis.wavelet, basis.mode, basis.level, axis=-1)
     return np.concatenate(bands, axis=-1)
+
+
+def short_time(x: np.ndarray, basis: Basis, window: np.ndarray) -> np.ndarray:
+    """Windowed, circular frames times the matrix of waves: frequencies by frames."""
+    period, lead = basis.n_frames * basis.hop, len(window) // 2
+    x = np.concatenate([x, np.zeros((*x.shape[:-1], period - x.shape[-1]))], axis=-1)
+    m = np.arange(len(window)) - lead
+    frames = x[..., (m + basis.hop * np.arange(basis.n_frames)[:, None]) % period] * window
+    waves = np.exp(-2j * np.pi * np.outer(np.arange(basis.n_fft // 2 + 1), m) / basis.n_fft)
+    return np.einsum("km,...jm->...kj", waves, frames) / np.sqrt(basis.n_fft)
+
+
+def tight(window: np.ndarray, hop: int) -> np.ndarray:
+    return window / np.sqrt([sum(window[m % hop :: hop] ** 2) for m in range(len(window))])
+
+
+def stft(x: np.ndarray, basis: Basis) -> np.ndarray:
+    window = scipy.signal.get_window("hann", basis.window_length)
+    c = short_time(x, basis, tight(window, basis.hop))
+    return c.reshape(*x.shape[:-1], -1)
+
+
+def gabor(x: np.ndarray, basis: Basis) -> np.ndarray:
+    m = np.arange(basis.n_fft) - basis.n_fft // 2
+    window = np.exp(-(m**2) / (2 * basis.width**2))
+    scale = np.sqrt(sum(window**2) / basis.hop)
+    window = tight(window, basis.hop) if basis.tight else window / scale
+    return short_time(x, basis, window).reshape(*x.shape[:-1], -1)
 
 
 @dataclass(frozen=True)
@@ -82,6 +111,11 @@ CASES = [
         fit=lambda basis: basis.fit(pca_data(basis.n_features)),
         reference_tolerance=1e-9,
     ),
+    Case("hartley", Hartley, lambda x, _: (np.fft.fft(x, norm="ortho") * (1 + 1j)).real),
+    Case("stft", STFT, stft),
+    Case("gabor", Gabor, gabor),
+    Case("gabor-dual", lambda n: Gabor(n, 0.8, 2, tight=False), gabor),
+    Case("mel", lambda n: Mel(n, 100.0), inverts=False),
 ]
 LENGTHS = (1, 2, 3, 8, 13, 64, 601)
 SHORT = (1, 2, 5, 8)

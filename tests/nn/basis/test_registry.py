@@ -14,7 +14,9 @@ def test_name_makes_the_basis(name, n):
 
 
 def test_names():
-    assert {"fourier": Fourier, "dct": DCT, "dwt": DWT, "pca": PCA} == BASES
+    first = {"fourier": Fourier, "dct": DCT, "dwt": DWT, "pca": PCA}
+    assert first.items() <= BASES.items()
+    assert len(set(BASES.values())) == len(BASES)
 
 
 def test_instance_is_returned_as_it_is():
@@ -28,13 +30,14 @@ def test_instance_for_another_length_is_refused():
 
 
 def test_unknown_name_lists_the_right_ones():
-    with pytest.raises(ValueError, match="'fourier', 'dct', 'dwt', 'pca' or a Basis, got 'fft'"):
+    names = ", ".join(repr(name) for name in BASES)
+    with pytest.raises(ValueError, match=f"{names} or a Basis, got 'fft'"):
         make_basis("fft", 8)
 
 
 @pytest.mark.parametrize("basis", [None, 3, DCT])
 def test_other_types_are_refused(basis):
-    with pytest.raises(TypeError, match="'fourier', 'dct', 'dwt', 'pca' or a Basis, got"):
+    with pytest.raises(TypeError, match=r"'fourier', 'dct', .* or a Basis, got"):
         make_basis(basis, 8)
 
 
