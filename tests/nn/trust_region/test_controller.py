@@ -201,6 +201,12 @@ def test_defaults_make_more_than_five_updates_in_a_small_training(plain_layer):
 @pytest.mark.parametrize(
     ("wrong", "error", "match"),
     [
+        ({"objective": "test"}, ValueError, "'train', 'validation', 'variational'.*'test'"),
+        ({"objective": None}, ValueError, "objective"),
+        ({"lookahead": 0.0}, ValueError, "lookahead"),
+        ({"kl_weight": -1.0}, ValueError, "kl_weight"),
+        ({"n_samples": 0}, ValueError, "n_samples"),
+        ({"likelihood": "poisson"}, ValueError, "'gaussian', 'given'.*'poisson'"),
         ({"penalty": -1.0}, ValueError, "penalty"),
         ({"penalty": "much"}, TypeError, "penalty"),
         ({"radius": 0.5}, ValueError, "radius"),

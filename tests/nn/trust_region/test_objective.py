@@ -18,6 +18,14 @@ def test_penalty_counts_the_weighted_rates(plain_layer):
     assert controller.history["objective"][0] == pytest.approx(5.25 + 2 * 1.25)
 
 
+@pytest.mark.parametrize(("objective", "penalty"), [("train", 0.1), ("variational", 0.0)])
+def test_only_the_training_objective_has_a_penalty_of_its_own(plain_layer, objective, penalty):
+    layer = plain_layer([0.5], bounds=(0.1, 1.0))
+    assert TrustRegionController([layer], objective=objective).penalty == penalty
+    controller = TrustRegionController([layer], objective=objective, penalty=0.5)
+    assert controller.penalty == 0.5
+
+
 @pytest.mark.parametrize("given", [True, False])
 def test_batch_norm_statistics_are_put_back_where_the_module_is_given(plain_layer, given):
     layer, norm = plain_layer([0.5, 0.25]), nn.BatchNorm1d(2)
