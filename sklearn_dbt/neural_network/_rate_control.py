@@ -123,7 +123,8 @@ class RateControl(Callback):
     def _draw(self, net):
         """Batches of the part whose turn it is."""
         n_rows = len(self._held_out)
-        if not self._parts or sum(map(len, self._parts)) > n_rows:
+        if not self._parts or n_rows != self._n_rows:  # a later fit may hold out others
+            self._n_rows = n_rows
             n_parts = math.ceil(n_rows / self.validation_batch)
             self._parts = np.array_split(self._shuffler.permutation(n_rows), n_parts)
         part = torch.utils.data.Subset(self._held_out, self._parts.pop())

@@ -162,6 +162,15 @@ def test_an_interrupted_training_goes_on_with_the_parts_it_had_left():
     assert len(history["step"]) == 7
 
 
+def test_a_later_fit_may_hold_out_fewer_rows():
+    net, control = dropout_net("validation", validation_data=rows(25), validation_batch=5)
+    net.fit(*rows(40))
+    assert 0 < len(control._parts) < 5
+    control.validation_data = rows(3)
+    net.partial_fit(*rows(40))
+    assert control.controller.n_updates == 7
+
+
 @pytest.mark.parametrize("size", [0, 2.5, True])
 def test_a_wrong_size_of_parts_raises(size):
     net, _ = dropout_net("validation", validation_data=rows(4), validation_batch=size)
