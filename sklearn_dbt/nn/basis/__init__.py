@@ -11,6 +11,7 @@ from ._identity import Identity
 from ._mel import Mel
 from ._parallel import Choice, Stack
 from ._pca import PCA
+from ._principal_components import principal_components
 from ._registry import BASES, make_basis
 from ._select_basis import select_basis
 from ._separable import RangeDoppler, Separable
@@ -37,6 +38,7 @@ __all__ = [
     "SpatialDFT",
     "Stack",
     "make_basis",
+    "principal_components",
     "select_basis",
     "steering_response",
     "steering_vector",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ._base import Basis, Layout, check_n_features
+from ._principal_components import eigenbasis
 
 __all__ = ["PCA"]
 
@@ -34,6 +35,10 @@ class PCA(Basis):
         Rows are the components :math:`V`.
     eigenvalues : Tensor of shape (n_features,)
         Variances :math:`\lambda_1 \ge \dots \ge \lambda_n \ge 0`.
+
+    See Also
+    --------
+    principal_components : The same decomposition as a function that can be differentiated.
 
     References
     ----------
@@ -119,20 +124,13 @@ class PCA(Basis):
             if not torch.isfinite(value).all():
                 raise ValueError(f"PCA.update_from_moments: {name} has values that are not finite.")
         covariance = covariance.double()
-        eigenvalues, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
-        # Stable, so that equal eigenvalues keep LAPACK's order and a result repeats.
-        order = torch.argsort(eigenvalues, descending=True, stable=True)
+        eigenvalues, components = eigenbasis((covariance + covariance.T) / 2)
         self.mean.copy_(mean)
-        self.components.copy_(_fix_signs(vectors.T[order]))
-        self.eigenvalues.copy_(eigenvalues[order].clamp_min(0))
+        self.components.copy_(components)
+        self.eigenvalues.copy_(eigenvalues.clamp_min(0))
 
     def _analysis(self, x: Tensor) -> Tensor:
         return (x - self.mean.to(x.dtype)) @ self.components.to(x.dtype).T
 
     def _synthesis(self, c: Tensor) -> Tensor:
         return c @ self.components.to(c.dtype) + self.mean.to(c.dtype)
-
-
-def _fix_signs(components: Tensor) -> Tensor:
-    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    return components * torch.where(largest < 0, -1.0, 1.0)
