@@ -20,7 +20,7 @@ TESTS = ROOT / "tests"
 
 #: What the engine may stand on, beside the standard library and itself.
 #: (llvmlite is what numba itself stands on: its intrinsics are written in it.)
-ENGINE_GROUND = {"numpy", "scipy", "torch", "pywt", "numba", "llvmlite"}
+ENGINE_GROUND = {"numpy", "scipy", "torch", "pywt", "numba", "llvmlite", "tensorly"}
 #: Which rooms of the engine a room may look into. Rooms not named here know nobody.
 ENGINE_DOORS = {"dropout": {"basis"}}
 #: Only ``inspection`` shows what other families keep in their ``_display.py``.
@@ -434,7 +434,7 @@ def fresh_process():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("heavy", ["tslearn", "numba", "matplotlib", "aeon", "mne"])
+@pytest.mark.parametrize("heavy", ["tslearn", "numba", "tensorly", "matplotlib", "aeon", "mne"])
 def test_import_loads_nothing_heavy(fresh_process, heavy):
     assert "sklearn_dbt" in fresh_process["loaded"]
     assert heavy not in fresh_process["loaded"]

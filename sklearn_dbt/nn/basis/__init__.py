@@ -1,6 +1,7 @@
 """Bases: analysis, synthesis, and what each coefficient is."""
 
 from ._base import Basis, Layout
+from ._canonical_polyadic import CanonicalPolyadic
 from ._composition import Composition
 from ._dct import DCT
 from ._dwt import DWT
@@ -17,6 +18,8 @@ from ._select_basis import select_basis
 from ._separable import RangeDoppler, Separable
 from ._spatial import SpatialDFT, steering_response, steering_vector
 from ._stft import STFT
+from ._tensor_train import TensorTrain
+from ._tucker import Tucker
 
 __all__ = [
     "BASES",
@@ -25,6 +28,7 @@ __all__ = [
     "PCA",
     "STFT",
     "Basis",
+    "CanonicalPolyadic",
     "Choice",
     "Composition",
     "Fourier",
@@ -37,6 +41,8 @@ __all__ = [
     "Separable",
     "SpatialDFT",
     "Stack",
+    "TensorTrain",
+    "Tucker",
     "make_basis",
     "principal_components",
     "select_basis",
