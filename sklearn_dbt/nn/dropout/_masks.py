@@ -1,4 +1,4 @@
-"""Masks, hard and relaxed, and the generator that their uniforms come from."""
+"""Masks, hard and relaxed, and the generator that their seeds come from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["UniformSource", "concrete_mask", "hard_mask"]
+from ._fused import uniforms
+from ._passes import Passes
+
+__all__ = ["UniformSource", "compiled_uniform", "concrete_mask", "hard_mask"]
 
 
 def hard_mask(p: Tensor, uniforms: Tensor) -> Tensor:
@@ -91,6 +94,9 @@ _sources: weakref.WeakValueDictionary[int, UniformSource] = weakref.WeakValueDic
 class UniformSource:
     """A layer's own random generator, which pickles, copies, moves and compiles.
 
+    A draw is the seed of one pass: uniforms are a function of it, so what has to be kept in order
+    to repeat them is one number. The generator stays on the CPU, wherever the layer is.
+
     Compiled code cannot hold a `torch.Generator`; it calls an operator that finds the source by
     its `key` instead. A copy goes on where the original was, with a key of its own.
 
@@ -104,67 +110,64 @@ class UniformSource:
         if seed is None:
             seed = torch.Generator().seed()
         elif isinstance(seed, torch.Generator):
-            seed = _draw_seed(seed)
+            seed = int(
+                torch.randint(2**62, (), generator=seed, device=seed.device, dtype=torch.int64)
+            )
         elif isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
             raise TypeError(
                 f"seed must be an int, a torch.Generator or None, got {type(seed).__name__}."
             )
-        self._generator = torch.Generator().manual_seed(int(seed))
-        self._register()
+        self._set(torch.Generator().manual_seed(int(seed)))
 
-    def _register(self) -> None:
+    def _set(self, generator: torch.Generator) -> None:
+        self._generator = generator
+        self.passes = Passes()
         self.key = next(_keys)
         _sources[self.key] = self
 
+    def seed(self) -> int:
+        """Seed of the next pass, from 0 to 2^63 - 1."""
+        return int(torch.empty((), dtype=torch.int64).random_(generator=self._generator))
+
     def draw(self, shape: Sequence[int], device: torch.device) -> Tensor:
-        """Float32 uniforms on [0, 1)."""
-        if self._generator.device != device:
-            seed = _draw_seed(self._generator)
-            self._generator = torch.Generator(device).manual_seed(seed)
-        return torch.rand(shape, generator=self._generator, device=device, dtype=torch.float32)
+        """Float32 uniforms on [0, 1) of the next pass."""
+        return uniforms(self.seed(), shape, device)
 
     def get_state(self) -> Tensor:
         """State of the generator."""
         return self._generator.get_state()
 
     def set_state(self, state: Tensor) -> None:
-        """Set the state; it must come from a generator of the same kind of device."""
+        """Set the state."""
         self._generator.set_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"device": str(self._generator.device), "state": self._generator.get_state()}
+        return {"state": self._generator.get_state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        device = torch.device(state["device"])
-        if device.type == "cuda" and not torch.cuda.is_available():
-            # Loaded where its device is missing: any stream will do, but the same one each time.
-            seed = int(state["state"].long().mul(torch.arange(1, len(state["state"]) + 1)).sum())
-            self._generator = torch.Generator().manual_seed(seed)
-        else:
-            self._generator = torch.Generator(device)
-            self._generator.set_state(state["state"])
-        self._register()
-
-
-def _draw_seed(generator: torch.Generator) -> int:
-    return int(
-        torch.randint(2**62, (), generator=generator, device=generator.device, dtype=torch.int64)
-    )
+        generator = torch.Generator()
+        generator.set_state(state["state"])
+        self._set(generator)
 
 
 @torch.library.custom_op(
     "sklearn_dbt::uniform", mutates_args={"ticket"}, tags=(torch.Tag.nondeterministic_seeded,)
 )
-def compiled_uniform(ticket: Tensor, shape: Sequence[int], key: int) -> Tensor:
-    """Uniforms for compiled code.
+def compiled_uniform(ticket: Tensor, x: Tensor, shape: Sequence[int], key: int) -> Tensor:
+    """Uniforms for compiled code, the same again where the pass over `x` is repeated.
 
     `ticket` counts the draws. That it is changed tells the compiler that two calls differ, and
     that none may be left out, moved or repeated.
     """
     ticket.add_(1)
-    return _sources[key].draw(shape, ticket.device)
+    source = _sources[key]
+    seed = source.passes.repeated(x)
+    if seed is None:
+        seed = source.seed()
+        source.passes.keep(x, seed)
+    return uniforms(seed, shape, ticket.device)
 
 
 @compiled_uniform.register_fake
-def _(ticket: Tensor, shape: Sequence[int], key: int) -> Tensor:  # noqa: ARG001
+def _(ticket: Tensor, x: Tensor, shape: Sequence[int], key: int) -> Tensor:  # noqa: ARG001
     return ticket.new_empty(shape, dtype=torch.float32)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..basis import Basis, make_basis
+from ._fused import drop, like
 from ._masks import UniformSource, compiled_uniform, concrete_mask, hard_mask
 from ._policies import Policy, make_policy
-from ._rates import CoefficientRates
+from ._rates import CoefficientRates, Lock
 
 __all__ = ["TransformDropout"]
 
@@ -42,15 +44,17 @@ class TransformDropout(CoefficientRates):
     basis : {"fourier", "dct", "dwt", "pca"} or Basis, default="fourier"
         Name of a basis, or a basis for signals of this length, which is copied.
     policy : str or Policy, default="energy"
-        One of ``"energy"``, ``"sample_energy"``, ``"frequency"``, ``"index"``, ``"uniform"`` (see
-        `make_policy`), or the policy itself.
+        One of ``"energy"``, ``"sample_energy"``, ``"frequency"``, ``"index"``, ``"uniform"``,
+        ``"free"`` (see `make_policy`), or the policy itself.
     p : float, default=0.5
         Mean rate to start with, from `p_min` to `p_max`. For a policy that looks at energies it is
-        met for log-energies that are normally distributed over the coefficients.
+        met for log-energies that are normally distributed over the coefficients. A policy with a
+        bias of its own starts from that.
     p_min, p_max : float, default=0.0, 0.95
         Bounds of every rate that is not locked; ``0 <= p_min < p_max < 1``.
-    locks : sequence of (float, float), default=()
-        Bands in Hz, edges included, whose coefficients are never dropped: their rate is 0.
+    locks : sequence of (float, float) or CoefficientSet, default=()
+        Bands in Hz, edges included, or sets such as ``Scales([1])``, whose coefficients are never
+        dropped: their rate is 0.
     sampling_rate : float, default=None
         Samples per second in Hz, needed for `locks` and for `Band`.
     p_zero : float, default=1e-3
@@ -81,15 +85,21 @@ class TransformDropout(CoefficientRates):
     Notes
     -----
     A complex coefficient has one real mask. For a basis that does not span all signals,
-    :math:`y = x - S(c) + S(c \odot m / (1 - p))` with its synthesis :math:`S`. Uniforms are
-    float32 whatever the input's precision. Each call draws from the layer's generator, so
-    activation checkpointing, which repeats calls, draws other masks when it recomputes.
+    :math:`y = x - S(c) + S(c \odot m / (1 - p))` with its synthesis :math:`S`.
+
+    Each call draws a seed from the layer's generator. A mask is a function of the seed and of the
+    coefficient's place: on the CPU 32 bits of a hash are compared with :math:`2^{32} p_k` [2]_,
+    elsewhere a float32 of torch's generator with :math:`p_k`, whatever the input's precision. For
+    an orthogonal basis the derivative is the map itself, so that only the seed is kept for it.
+    Activation checkpointing, which repeats calls, gets the masks of the calls it repeats.
 
     References
     ----------
     .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, "Dropout: A
        Simple Way to Prevent Neural Networks from Overfitting", Journal of Machine Learning Research
        15, 1929-1958, 2014.
+    .. [2] G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators",
+       OOPSLA 2014, 453-472.
 
     Examples
     --------
@@ -99,7 +109,7 @@ class TransformDropout(CoefficientRates):
     >>> x = torch.tensor([[1.0, 3.0, 2.0, 7.0]])
     >>> y = layer(x)
     >>> (layer.basis.analysis(y) / layer.basis.analysis(x)).round().abs()
-    tensor([[0., 2., 0., 0.]])
+    tensor([[0., 0., 2., 0.]])
     >>> layer.eval()(x) is x
     True
     """
@@ -113,7 +123,7 @@ class TransformDropout(CoefficientRates):
         p: float = 0.5,
         p_min: float = 0.0,
         p_max: float = 0.95,
-        locks: Sequence[tuple[float, float]] = (),
+        locks: Sequence[Lock] = (),
         sampling_rate: float | None = None,
         p_zero: float = 1e-3,
         momentum: float = 0.99,
@@ -134,6 +144,13 @@ class TransformDropout(CoefficientRates):
         # Counts draws in compiled code; see `compiled_uniform`.
         self.register_buffer("_ticket", torch.tensor(0), persistent=False)
         self._source = UniformSource(seed)
+        # T⁻¹ M T is then its own adjoint. A basis that adapts may be affine.
+        self._is_symmetric = (
+            self.basis.is_orthogonal
+            and self.basis.is_invertible
+            and not self.basis.needs_covariance
+            and not any(True for _ in self.basis.parameters())
+        )
         self._capturing = False
         self._captured: Tensor | None = None
         self._relaxation: _Relaxation | None = None
@@ -144,7 +161,7 @@ class TransformDropout(CoefficientRates):
         Parameters
         ----------
         x : Tensor of shape (..., n_features)
-            Real input.
+            Real input; complex too where the basis takes complex signals.
 
         Returns
         -------
@@ -153,23 +170,55 @@ class TransformDropout(CoefficientRates):
         """
         if not self.training:
             return x
-        c = self.basis.analysis(x)
+        if torch.compiler.is_compiling():
+            return self._formula(x, lambda c: c * self._compiled_scale(c, x))
+        if torch._C._are_functorch_transforms_active() and self._relaxation is None:
+            return self._formula(x, lambda c: c * self._functional_scale(c))
+        again = self._source.passes.repeated(x)
+        seed = again if again is not None else self._next_pass(x)
+        if isinstance(seed, _RelaxedPass):
+            return seed.run(self, x)
+        if self._is_symmetric:
+            return drop(x, self._rates_for, seed, self.basis)
+        return self._formula(x, lambda c: drop(c, self._rates_for, seed))
+
+    def _next_pass(self, x: Tensor) -> int | _RelaxedPass:
+        """Seed of a pass that repeats no other, or what stands for it in a relaxed one."""
+        draw: int | _RelaxedPass
         if self._relaxation is not None:
-            scale = self._relaxation.scale(self, c)
+            draw = self._relaxation.next_pass()
         else:
             if self._capturing:
                 self._captured = x.detach()
-            rates = self._rates_for(c)
-            scale = hard_mask(rates, self._uniforms(c)) / (1 - rates)
-        y = self.basis.synthesis(c * scale.to(c.real.dtype))
+            draw = self._source.seed()
+        self._source.passes.keep(x, draw)
+        return draw
+
+    def _formula(self, x: Tensor, dropped: Callable[[Tensor], Tensor]) -> Tensor:
+        c = self.basis.analysis(x)
+        if x.numel() == 0:
+            return x.clone()
+        y = self.basis.synthesis(dropped(c))
         if not self.basis.is_invertible:
             y = x - self.basis.synthesis(c) + y  # what the basis does not see passes
-        return y.to(x.dtype)
+        return like(y, x)
 
-    def _uniforms(self, c: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():
-            return compiled_uniform(self._ticket, c.shape, self._source.key)
-        return self._source.draw(c.shape, c.device)
+    def _compiled_scale(self, c: Tensor, x: Tensor) -> Tensor:
+        if self._relaxation is not None:
+            return self._relaxation.next_pass().scale(self, c)
+        if self._capturing:
+            self._captured = x.detach()
+        return self._scale(c, compiled_uniform(self._ticket, x.detach(), c.shape, self._source.key))
+
+    def _functional_scale(self, c: Tensor) -> Tensor:
+        with torch._C._DisableFuncTorch():
+            generator = torch.Generator(c.device).manual_seed(self._source.seed())
+        # Drawn by torch, whose `vmap` is told what is to be random.
+        return self._scale(c, torch.rand(c.shape, generator=generator, device=c.device))
+
+    def _scale(self, c: Tensor, uniforms: Tensor) -> Tensor:
+        rates = self._rates_for(c)
+        return (hard_mask(rates, uniforms) / (1 - rates)).to(c.real.dtype)
 
     def capture(self, enabled: bool) -> None:
         """Keep, or stop keeping, a detached reference to the last input in training.
@@ -251,17 +300,40 @@ class _Relaxation:
         self.temperature = temperature
         self.n_passes = 0
 
+    def next_pass(self) -> _RelaxedPass:
+        """The pass after the last one."""
+        self.n_passes += 1
+        return _RelaxedPass(weakref.ref(self), self.n_passes - 1)
+
+
+class _RelaxedPass(NamedTuple):
+    """One pass at fixed uniforms; it may be repeated when its relaxation is over."""
+
+    relaxation: weakref.ref[_Relaxation]
+    number: int
+
+    def run(self, layer: TransformDropout, x: Tensor) -> Tensor:
+        """The layer's output."""
+        y = layer._formula(x, lambda c: c * self.scale(layer, c))
+        if y.grad_fn is not None:
+            # What checkpointing repeats lives as long as the graph does.
+            metadata: dict[Any, Any] = y.grad_fn.metadata  # type: ignore[assignment]
+            metadata.setdefault("relaxations", []).append(self.relaxation())
+        return y
+
     def scale(self, layer: TransformDropout, c: Tensor) -> Tensor:
         """Relaxed mask over the keep rate."""
-        if self.n_passes == len(self.uniforms):
-            self.uniforms.append(layer._source.draw(c.shape, c.device))
-        uniforms = self.uniforms[self.n_passes]
+        relaxation = self.relaxation()
+        assert relaxation is not None
+        if self.number == len(relaxation.uniforms):
+            relaxation.uniforms.append(layer._source.draw(c.shape, c.device))
+        uniforms = relaxation.uniforms[self.number]
         if uniforms.shape != c.shape:
             raise ValueError(
                 "TransformDropout: passes at fixed uniforms must see inputs of the same shape, "
                 f"got coefficients {tuple(c.shape)} after {tuple(uniforms.shape)}."
             )
-        self.n_passes += 1
         # Not detached: where an earlier layer's rates change these energies, J changes with them.
-        rates = layer._smooth_rates(self.omega, c, layer._population(c))
-        return concrete_mask(rates, uniforms, self.temperature) / (1 - rates)
+        rates = layer._smooth_rates(relaxation.omega, c, layer._population(c))
+        scale = concrete_mask(rates, uniforms, relaxation.temperature) / (1 - rates)
+        return scale.to(c.real.dtype)

@@ -1,0 +1,129 @@
+"""Random numbers and masks on the CPU: numba kernels, and the threads that run them.
+
+A random word is a hash of its place and a seed (splitmix64), so it depends on neither the order of
+the calls nor the number of threads, the loops run in vector registers, and nothing but the seed has
+to be kept. One word of 64 bits serves two coefficients: the low half the k-th of a row, the high
+half the k-th of the row's second half.
+"""
+
+import itertools
+import threading
+
+import numpy as np
+import torch
+from numba import njit
+
+_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
+_GOLDEN, _FIRST, _SECOND = np.array(
+    [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64
+)
+_27, _30, _31, _32 = np.array([27, 30, 31, 32], np.uint64)
+_8 = np.uint32(8)
+_RANGE, _LARGEST = 2.0**32, 2.0**32 - 1
+_STEP = np.float32(2.0**-24)
+_ENOUGH = 2**20  # coefficients for which another thread pays
+
+
+@njit(**_OPTIONS)
+def _word(seed, place):
+    z = seed + place * _GOLDEN
+    z = (z ^ (z >> _30)) * _FIRST
+    z = (z ^ (z >> _27)) * _SECOND
+    return z ^ (z >> _31)
+
+
+@njit(**_OPTIONS)
+def _words(seed, row, low, high):
+    """Fill one row's words; `high` may be one shorter than `low`."""
+    size = np.uintp(low.shape[0])
+    for t in range(high.shape[0]):
+        s = np.uintp(t)
+        word = _word(seed, np.uint64(row) * size + s)
+        low[s] = np.uint32(word)
+        high[s] = np.uint32(word >> _32)
+    if high.shape[0] < low.shape[0]:
+        low[size - np.uintp(1)] = np.uint32(_word(seed, np.uint64(row + 1) * size - np.uintp(1)))
+
+
+@njit(**_OPTIONS)
+def _table(rates, thresholds, factors):
+    for k in range(rates.shape[0]):
+        thresholds[k] = np.uint32(min(np.float64(rates[k]) * _RANGE, _LARGEST))
+        factors[k] = factors.dtype.type(1) / (factors.dtype.type(1) - rates[k])
+
+
+@njit(**_OPTIONS)
+def _scale(c, rates, seed, start, stop):
+    """Multiply rows by mask / (1 - rate); complex numbers are two in a row."""
+    n, zero = rates.shape[1], c.dtype.type(0)
+    half, is_complex = (n + 1) // 2, c.shape[1] > n
+    words, thresholds = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    factors, scale = np.empty(n, c.dtype), np.empty(n, c.dtype)
+    for row in range(start, stop):
+        if row == start or rates.shape[0] > 1:
+            _table(rates[row if rates.shape[0] > 1 else 0], thresholds, factors)
+        _words(np.uint64(seed), row, words[:half], words[half:])
+        for k in range(n):
+            scale[k] = factors[k] if words[k] >= thresholds[k] else zero
+        if is_complex:
+            for k in range(n):
+                c[row, 2 * k] *= scale[k]
+                c[row, 2 * k + 1] *= scale[k]
+        else:
+            for k in range(n):
+                c[row, k] *= scale[k]
+
+
+@njit(**_OPTIONS)
+def _fill(out, seed, start, stop):
+    n = out.shape[1]
+    half, words = (n + 1) // 2, np.empty(n, np.uint32)
+    for row in range(start, stop):
+        _words(np.uint64(seed), row, words[:half], words[half:])
+        for k in range(n):
+            out[row, k] = np.float32(words[k] >> _8) * _STEP
+
+
+def scale_(c, rates, seed):
+    """Multiply coefficients by mask / (1 - rate), in place.
+
+    Parameters
+    ----------
+    c : contiguous CPU tensor of shape (..., n_coefficients), real or complex
+    rates : tensor of shape (n_coefficients,) or of the coefficients' shape
+    seed : int from 0 to 2^63 - 1
+    """
+    n = c.shape[-1]
+    values = c.numpy()
+    if c.is_complex():
+        values = values.view(values.real.dtype)
+    values = values.reshape(-1, values.shape[-1])
+    table = np.ascontiguousarray(rates.numpy()).reshape(-1, n)
+    _in_chunks(_scale, (values, table, seed), len(values), c.numel())
+
+
+def fill_(out, seed):
+    """Fill a contiguous float32 tensor with the uniforms that the masks are compared with."""
+    values = out.numpy().reshape(-1, out.shape[-1])
+    _in_chunks(_fill, (values, seed), len(values), out.numel())
+
+
+def _in_chunks(kernel, arguments, n_rows, size):
+    """Call ``kernel(*arguments, start, stop)`` over all rows, from torch's number of threads.
+
+    The threads live as long as the call: nothing is left behind that a fork could break.
+    """
+    if size < 2 * _ENOUGH:
+        kernel(*arguments, 0, n_rows)
+        return
+    n_threads = min(torch.get_num_threads(), n_rows, size // _ENOUGH)
+    edges = [n_rows * i // n_threads for i in range(n_threads + 1)]
+    others = [
+        threading.Thread(target=kernel, args=(*arguments, start, stop))
+        for start, stop in itertools.pairwise(edges[1:])
+    ]
+    for thread in others:
+        thread.start()
+    kernel(*arguments, edges[0], edges[1])
+    for thread in others:
+        thread.join()
