@@ -2,8 +2,9 @@
 
 from ._coefficients import Coefficients
 from ._descriptors import Descriptor
-from ._diagnostics import spectrum_diagnostics
+from ._diagnostics import effective_regularization, spectrum_diagnostics
 from ._energy_descriptors import InverseEigenvalue, PopulationEnergy, SampleEnergy
+from ._gradient_estimators import arm_gradient, straight_through_mask
 from ._masks import concrete_mask, hard_mask
 from ._place_descriptors import (
     Band,
@@ -52,8 +53,11 @@ __all__ = [
     "SquaredIndex",
     "Steering",
     "TransformDropout",
+    "arm_gradient",
     "concrete_mask",
+    "effective_regularization",
     "hard_mask",
     "make_policy",
     "spectrum_diagnostics",
+    "straight_through_mask",
 ]
