@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ._base import RateController, check_float, check_integer
+from ._curvature import Curvature
+from ._curvatures import make_curvature
 from ._group import RateGroup
 from ._objective import Losses, Objective, TrainObjective, buffers_kept
 from ._protocol import RateLayer, check_layers
 from ._radius import RadiusRule
+from ._subproblem import StepSolver, make_step
 from ._update import Outcome, Update
 from ._validation import ValidationObjective
 from ._variational import LIKELIHOODS, VariationalObjective
@@ -180,7 +183,7 @@ class TrustRegionController(RateController):
     True
     """
 
-    _state_names = ("radius", "collapsed", "_n_small", "_generator_state")
+    _state_names = ("radius", "collapsed", "_n_small", "_generator_state", "_curvature_state")
 
     def __init__(
         self,
@@ -198,9 +201,14 @@ class TrustRegionController(RateController):
         update_every: int = 10,
         warmup_steps: int = 10,
         temperature: float = 0.5,
+        curvature: str | Curvature = "diagonal",
+        step: str | StepSolver = "cauchy",
         max_retries: int = 2,
+        max_inner: int = 1,
+        rho_stop: float = 0.9,
         exact_limit: int = 16,
         n_probes: int = 8,
+        memory: int = 10,
         damping: float = 1e-6,
         stationary_tol: float = 1e-6,
         collapse_after: int = 3,
@@ -210,6 +218,7 @@ class TrustRegionController(RateController):
         kl_weight: float = 1.0,
         n_samples: int | None = None,
         likelihood: str = "given",
+        process_group: Any = None,
         seed: int = 0,
     ) -> None:
         kind = _entry("objective", objective, OBJECTIVES)
@@ -223,8 +232,15 @@ class TrustRegionController(RateController):
             "stationary_tol", stationary_tol, 0.0, math.inf, open_low=False
         )
         self.max_retries = check_integer("max_retries", max_retries, 0)
+        self.max_inner = check_integer("max_inner", max_inner, 1)
+        self.rho_stop = check_float("rho_stop", rho_stop, 0.0, math.inf, open_low=False)
         self.exact_limit = check_integer("exact_limit", exact_limit, 0)
         self.n_probes = check_integer("n_probes", n_probes, 1)
+        self.memory = check_integer("memory", memory, 1)
+        self.solver = make_step(step)
+        self.curvature = make_curvature(
+            curvature, exact_limit=self.exact_limit, n_probes=self.n_probes, memory=self.memory
+        )
         self.collapse_after = check_integer("collapse_after", collapse_after, 1)
         self.lookahead = check_float("lookahead", lookahead, 0.0, math.inf, open_low=True)
         self.kl_weight = check_float("kl_weight", kl_weight, 0.0, math.inf, open_low=False)
@@ -239,7 +255,21 @@ class TrustRegionController(RateController):
         self._generator_state = torch.Generator().manual_seed(seed).get_state()
         layers = check_layers(layers)
         kind.check_layers(layers)
-        super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
+        self.curvature.check_layers(layers)
+        super().__init__(
+            layers,
+            update_every=update_every,
+            warmup_steps=warmup_steps,
+            process_group=process_group,
+        )
+
+    @property
+    def _curvature_state(self) -> Any:
+        return self.curvature.state
+
+    @_curvature_state.setter
+    def _curvature_state(self, state: Any) -> None:
+        self.curvature.state = state
 
     def _check_needs(self, losses: Losses) -> None:
         OBJECTIVES[self.objective].check_needs(self, losses)
