@@ -11,6 +11,7 @@ from ._fractional_fourier import FractionalFourier
 from ._gabor import Gabor
 from ._hartley import Hartley
 from ._identity import Identity
+from ._lattice_wavelet import LatticeWavelet
 from ._lifting import LiftingDWT
 from ._mel import Mel
 from ._parallel import Choice, Stack
@@ -42,6 +43,7 @@ __all__ = [
     "Gabor",
     "Hartley",
     "Identity",
+    "LatticeWavelet",
     "Layout",
     "LiftingDWT",
     "Mel",

@@ -55,21 +55,28 @@ class Level(nn.Module):
     def _register(self, name: str, value: np.ndarray) -> None:
         self.register_buffer(name, torch.from_numpy(value), persistent=False)
 
-    def analysis(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, length) -> approximation and detail, each (batch, n_coefficients)."""
+    def analysis(self, x: Tensor, matrix: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(batch, length) -> approximation and detail, each (batch, n_coefficients).
+
+        Filters that are learnt give their own matrix, in place of the one that is kept.
+        """
         frames = _frames(self._extend(x), 2 * self.block, self.overlap)
-        c = torch.cat(frames, dim=-1) @ self._analysis_matrix.to(x.dtype)
+        matrix = self._analysis_matrix if matrix is None else matrix
+        c = torch.cat(frames, dim=-1) @ matrix.to(x.dtype)
         low, high = c[..., : self.block], c[..., self.block :]
         end = self.n_coefficients
         return low.flatten(-2)[:, :end], high.flatten(-2)[:, :end]
 
-    def synthesis(self, approximation: Tensor, detail: Tensor) -> Tensor:
+    def synthesis(
+        self, approximation: Tensor, detail: Tensor, matrix: Tensor | None = None
+    ) -> Tensor:
         """Approximation and detail, each (batch, n_coefficients) -> (batch, length)."""
         low, high = (
             _frames(self._wrap(c[:, : self.n_coefficients]), self.block, self.reached)
             for c in (approximation, detail)
         )
-        x = torch.cat([*low, *high], dim=-1) @ self._synthesis_matrix.to(detail.dtype)
+        matrix = self._synthesis_matrix if matrix is None else matrix
+        x = torch.cat([*low, *high], dim=-1) @ matrix.to(detail.dtype)
         return x.flatten(-2)[:, : self.length]
 
 
