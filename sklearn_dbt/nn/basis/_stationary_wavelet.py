@@ -128,7 +128,8 @@ def _responses(n: int, low: list[float], high: list[float], centre: int, level: 
 def _layout(n: int, wavelet: pywt.Wavelet, level: int) -> Layout:
     low, high = np.array(wavelet.dec_lo), np.array(wavelet.dec_hi)
     scaling, offset = np.ones(1), 0
-    places, frequencies, scales = [], [0.25 / 2**level], [level]
+    places: list[np.ndarray] = []
+    frequencies, scales = [0.25 / 2**level], [level]
     for j in range(1, level + 1):
         spread = np.zeros((2, (wavelet.dec_len - 1) * 2 ** (j - 1) + 1))
         spread[:, :: 2 ** (j - 1)] = low, high
