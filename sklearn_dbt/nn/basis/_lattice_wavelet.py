@@ -185,7 +185,8 @@ class LatticeWavelet(Basis):
         return _filters(self.angles)
 
     def _analysis(self, x: Tensor) -> Tensor:
-        rest, details = x.reshape(-1, self.n_features), []
+        rest = x.reshape(-1, self.n_features)
+        details: list[Tensor] = []
         matrix = self._matrix(self._analysis_taps, x.dtype) if self.level else None
         for level in self._levels:
             rest, detail = cast(Level, level).analysis(rest, matrix)
@@ -204,7 +205,8 @@ class LatticeWavelet(Basis):
 
     def _matrix(self, taps: Tensor, dtype: torch.dtype) -> Tensor:
         filters = self.filters.flatten()
-        return torch.cat([filters.new_zeros(1), filters]).to(dtype)[taps]
+        numbered = torch.cat([filters.new_zeros(1), filters]).to(dtype)
+        return numbered.index_select(0, taps.flatten()).view(taps.shape)
 
     def extra_repr(self) -> str:
         """Arguments that `repr` shows."""
