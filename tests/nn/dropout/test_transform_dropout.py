@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_dbt.nn.basis import DCT, Basis, Layout
+from sklearn_dbt.nn.basis import DCT, Basis, Layout, SpatialDFT
 from sklearn_dbt.nn.dropout import (
     Band,
     Policy,
@@ -471,3 +471,25 @@ def test_repr_shows_the_rate():
     assert repr(TransformDropout(8, "dct", "uniform", p=0.25)).startswith(
         "TransformDropout(\n  8, mean_rate=0.25"
     )
+
+
+def test_an_array_s_complex_snapshots_are_dropped_and_observed():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(512, 4, generator=generator, dtype=torch.complex64)
+    layer = TransformDropout(4, SpatialDFT(4), "sample_energy", p=0.5, seed=1)
+    y = layer(x)
+    assert y.dtype == torch.complex64
+    kept = layer.basis.analysis(y).abs() > 1e-5
+    assert 0.3 < kept.float().mean() < 0.7
+    assert layer.observe(x)
+    expected = layer.basis.analysis(x).abs().square().mean(0)
+    torch.testing.assert_close(layer.snapshot().log_energy.exp(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_real_input_stays_real_where_the_basis_takes_complex_signals():
+    x = torch.randn(20000, 3, generator=torch.Generator().manual_seed(0))
+    layer = TransformDropout(3, SpatialDFT(3), "uniform", p=0.5, seed=1)
+    y = layer(x)
+    assert y.dtype == torch.float32
+    error = ((y - x) * x).mean(0)  # 0 in expectation
+    assert error.abs().max() < 0.05
