@@ -91,6 +91,10 @@ class CWT(Basis):
     ValueError
         If the wavelet is unknown or a number is out of its range.
 
+    See Also
+    --------
+    StationaryWavelet : One scale per octave, keeping the energy.
+
     Notes
     -----
     A frequency whose gain is less than a millionth of the greatest counts as not seen: synthesis
@@ -98,10 +102,6 @@ class CWT(Basis):
     frequency with its conjugate: its response is divided by :math:`\sqrt 2` there, so that
     :math:`G` is smooth. In the layout scale 1 is the finest, and the low-pass band has the scale
     and half of the frequency of the coarsest.
-
-    See Also
-    --------
-    StationaryWavelet : One scale per octave, keeping the energy.
 
     References
     ----------

@@ -48,14 +48,14 @@ class FractionalFourier(Basis):
     ValueError
         If `order` is not finite.
 
+    See Also
+    --------
+    Fourier : Order 1, without the redundant half.
+
     Notes
     -----
     Time starts at sample 0, as in `Fourier`. A coefficient has neither a frequency nor a position
     of its own, and the layout gives none.
-
-    See Also
-    --------
-    Fourier : Order 1, without the redundant half.
 
     References
     ----------

@@ -52,14 +52,14 @@ class StationaryWavelet(Basis):
     frame_bounds : tuple of float
         Least and greatest gain of energy; ``(1.0, 1.0)`` for an orthogonal wavelet.
 
+    See Also
+    --------
+    DWT : No redundancy, and no invariance to shifts.
+
     Notes
     -----
     Synthesis averages over all shifts of the decimated transform's. Like `DWT` it is not exact
     for ``"dmey"``, whose filters are truncated. Convolutions are products of spectra.
-
-    See Also
-    --------
-    DWT : No redundancy, and no invariance to shifts.
 
     References
     ----------
@@ -73,7 +73,7 @@ class StationaryWavelet(Basis):
     >>> from sklearn_dbt.nn.basis import StationaryWavelet
     >>> basis = StationaryWavelet(6, wavelet="haar", level=1)
     >>> x = torch.tensor([0.0, 0.0, 4.0, 4.0, 0.0, 0.0])
-    >>> (basis.analysis(x)[basis.bands["d1"]] + 0.0).round(decimals=4).tolist()
+    >>> (basis.analysis(x)[basis.bands["d1"]].round(decimals=4) + 0.0).tolist()
     [0.0, -2.0, 0.0, 2.0, 0.0, 0.0]
     >>> basis.frame_bounds
     (1.0, 1.0)

@@ -48,15 +48,15 @@ class WaveletPacket(Basis):
     wavelet, mode : str
         Names of the wavelet and of the boundary mode.
 
+    See Also
+    --------
+    DWT : Splits the approximations only.
+
     Notes
     -----
     The layout gives band :math:`i` the centre of its ideal band, :math:`(i + 1/2) / 2^{J+1}`
     cycles per sample, and all coefficients the scale :math:`J`. When it is orthogonal or
     invertible is as for `DWT`.
-
-    See Also
-    --------
-    DWT : Splits the approximations only.
 
     References
     ----------
