@@ -10,8 +10,10 @@ from ._fourier import Fourier
 from ._fractional_fourier import FractionalFourier
 from ._gabor import Gabor
 from ._hartley import Hartley
+from ._ica import ICA
 from ._identity import Identity
 from ._lattice_wavelet import LatticeWavelet
+from ._learned_basis import LearnedBasis
 from ._lifting import LiftingDWT
 from ._mel import Mel
 from ._parallel import Choice, Stack
@@ -32,6 +34,7 @@ __all__ = [
     "CWT",
     "DCT",
     "DWT",
+    "ICA",
     "PCA",
     "STFT",
     "Basis",
@@ -45,6 +48,7 @@ __all__ = [
     "Identity",
     "LatticeWavelet",
     "Layout",
+    "LearnedBasis",
     "LiftingDWT",
     "Mel",
     "RangeDoppler",
