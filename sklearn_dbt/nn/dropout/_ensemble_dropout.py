@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..basis import Layout
 from ._checks import check_choice
+from ._frequency_map import frequency_map
 from ._masks import UniformSource, concrete_mask, hard_mask
 from ._rates import repeat_series
 from ._snapshot import Snapshot
 from ._transform_dropout import TransformDropout
 
-__all__ = ["EnsembleDropout", "frequency_map"]
+__all__ = ["EnsembleDropout"]
 
 _THETA_MAX = 8.0
 
@@ -154,7 +154,24 @@ class EnsembleDropout(nn.Module):
     def rates_at(
         self, omega: Tensor, probe: Tensor, snapshot: Sequence[Snapshot], *, smooth: bool = False
     ) -> Tensor:
-        """Rates for given parameters and snapshots; see `TransformDropout`."""
+        """Rates for given parameters and snapshots.
+
+        Parameters
+        ----------
+        omega : Tensor of shape (n_parameters,)
+            Parameters; the result has their precision and can be differentiated in them.
+        probe : Tensor
+            What `make_probe` returned.
+        snapshot : sequence of Snapshot
+            Frozen statistics, one of each member.
+        smooth : bool, default=False
+            Whether rates under `p_zero` are left as they are.
+
+        Returns
+        -------
+        Tensor of shape (n_coefficients,) or (n_samples, n_rates)
+            The second where rates depend on the sample: all channels of a sample in a row.
+        """
         rates = self._smooth(omega, probe, snapshot)
         rates = rates if smooth else self._snapped(rates)
         if not self.per_sample:
@@ -162,17 +179,47 @@ class EnsembleDropout(nn.Module):
         return rates.reshape(probe.shape[0] if probe.ndim > 1 else 1, -1)
 
     def make_probe(self, x: Tensor) -> Tensor:
-        """The detached input in double precision; nothing where rates do not need the sample."""
+        """What `rates_at` needs of a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_features)
+            Input.
+
+        Returns
+        -------
+        Tensor
+            The detached input in double precision; nothing where rates do not need the sample.
+        """
         x = x.detach().to(torch.complex128 if x.is_complex() else torch.float64)
         return x if self.per_sample else x[..., :0]
 
     def penalty_weights(self, probe: Tensor, snapshot: Sequence[Snapshot]) -> Tensor:
-        """Shares of the variance in the first member's basis; see `TransformDropout`."""
+        """Shares of the variance in the first member's basis.
+
+        Parameters
+        ----------
+        probe : Tensor
+            What `make_probe` returned.
+        snapshot : sequence of Snapshot
+            Frozen statistics, one of each member.
+
+        Returns
+        -------
+        Tensor of shape (n_rates,)
+            Weights that sum to 1, or zeros where nothing varies.
+        """
         weights = self.members[0]._variance_shares(snapshot[0])
         return repeat_series(weights, probe) if self.per_sample else weights
 
     def rate_bounds(self) -> tuple[float, float]:
-        """Smallest and largest rate of a coefficient that is not locked."""
+        """Smallest and largest rate of a coefficient that is not locked.
+
+        Returns
+        -------
+        low, high : float
+            Bounds.
+        """
         low, high = zip(*(member.rate_bounds() for member in self.members), strict=True)
         return min(low), max(high)
 
@@ -185,7 +232,13 @@ class EnsembleDropout(nn.Module):
         return torch.cat([*own, self._theta] if self.learn_weights else own)
 
     def get_omega(self) -> Tensor:
-        """Copy of the parameters, shape (n_parameters,)."""
+        """Copy of the parameters.
+
+        Returns
+        -------
+        Tensor of shape (n_parameters,)
+            The members' in turn and, if they are learnt, the logarithms of the weights.
+        """
         return self.omega
 
     def _split(self, omega: Tensor) -> list[Tensor]:
@@ -197,7 +250,18 @@ class EnsembleDropout(nn.Module):
 
     @torch.no_grad()
     def set_omega(self, omega: Tensor) -> None:
-        """Change the parameters in place; they must be finite and have the shape of `omega`."""
+        """Change the parameters in place.
+
+        Parameters
+        ----------
+        omega : Tensor of shape (n_parameters,)
+            Parameters.
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong or a value is not finite; nothing is changed then.
+        """
         if omega.shape != self.omega.shape or not torch.isfinite(omega).all():
             raise ValueError(
                 "EnsembleDropout.set_omega: omega must be finite and have shape "
@@ -209,41 +273,95 @@ class EnsembleDropout(nn.Module):
         self._theta.copy_(theta)
 
     def omega_bounds(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper bounds of the parameters."""
+        """Bounds of the parameters.
+
+        Returns
+        -------
+        lower, upper : Tensor of shape (n_parameters,)
+            Bounds.
+        """
         lower, upper = zip(*(member.omega_bounds() for member in self.members), strict=True)
         ends = [torch.full_like(self._theta, _THETA_MAX)] if self.learn_weights else []
         return torch.cat([*lower, *(-end for end in ends)]), torch.cat([*upper, *ends])
 
     def bias_direction(self) -> Tensor:
-        """Direction along which every free rate grows: all members' biases."""
+        """Direction along which every free rate grows: all members' biases.
+
+        Returns
+        -------
+        Tensor of shape (n_parameters,)
+            Zeros and ones.
+        """
         own = [member.bias_direction() for member in self.members]
         return torch.cat([*own, torch.zeros_like(self._theta)] if self.learn_weights else own)
 
     # Statistics
 
     def observe(self, x: Tensor) -> bool:
-        """Let a batch enter every member's statistics; tell whether it did."""
+        """Let a batch enter every member's statistics.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_features)
+            Input.
+
+        Returns
+        -------
+        bool
+            Whether all members took it in.
+        """
         return all([member.observe(x) for member in self.members])
 
     def snapshot(self) -> tuple[Snapshot, ...]:
-        """Copies of the members' snapshots in force."""
+        """Copies of the members' snapshots in force.
+
+        Returns
+        -------
+        tuple of Snapshot
+            Frozen statistics.
+        """
         return tuple(member.snapshot() for member in self.members)
 
     def candidate_snapshot(self) -> tuple[Snapshot, ...]:
-        """Snapshots that the members' statistics propose."""
+        """Snapshots that the members' statistics propose.
+
+        Returns
+        -------
+        tuple of Snapshot
+            Frozen statistics.
+        """
         return tuple(member.candidate_snapshot() for member in self.members)
 
     def blend_snapshots(
         self, old: Sequence[Snapshot], new: Sequence[Snapshot], fraction: float
     ) -> tuple[Snapshot, ...]:
-        """Snapshots a fraction of the way from some to others."""
+        """Snapshots a fraction of the way from some to others.
+
+        Parameters
+        ----------
+        old, new : sequence of Snapshot
+            Snapshots of the members.
+        fraction : float
+            0 to 1.
+
+        Returns
+        -------
+        tuple of Snapshot
+            Frozen statistics.
+        """
         return tuple(
             member.blend_snapshots(a, b, fraction)
             for member, a, b in zip(self.members, old, new, strict=True)
         )
 
     def adopt_snapshot(self, snapshot: Sequence[Snapshot]) -> None:
-        """Put the members' snapshots in force."""
+        """Put the members' snapshots in force.
+
+        Parameters
+        ----------
+        snapshot : sequence of Snapshot
+            Frozen statistics, one of each member.
+        """
         for member, nu in zip(self.members, snapshot, strict=True):
             member.adopt_snapshot(nu)
 
@@ -294,7 +412,17 @@ class EnsembleDropout(nn.Module):
 
     @contextmanager
     def relaxed(self, omega: Tensor, uniforms: list[Tensor], temperature: float) -> Iterator[None]:
-        """Use relaxed masks within the context; see `TransformDropout`."""
+        """Use relaxed masks within the context; see `concrete_mask`.
+
+        Parameters
+        ----------
+        omega : Tensor of shape (n_parameters,)
+            Parameters; outputs can be differentiated in them.
+        uniforms : list of Tensor
+            Uniforms of the first, second, ... pass; where it is too short, they are drawn.
+        temperature : float
+            Temperature of the masks.
+        """
         before = self._relaxation
         self._relaxation = (omega, uniforms, float(temperature), [0])
         try:
@@ -303,50 +431,49 @@ class EnsembleDropout(nn.Module):
             self._relaxation = before
 
     def capture(self, enabled: bool) -> None:
-        """Keep, or stop keeping, a detached reference to the last input in training."""
+        """Keep, or stop keeping, a detached reference to the last input in training.
+
+        Parameters
+        ----------
+        enabled : bool
+            Whether to keep it.
+        """
         self._capturing = bool(enabled)
         self._captured = None
 
     def take_captured(self) -> Tensor | None:
-        """The last input in training since the last call, or None; forgets it."""
+        """The last input in training since the last call; forgets it.
+
+        Returns
+        -------
+        Tensor or None
+            None if there was none.
+        """
         captured, self._captured = self._captured, None
         return captured
 
     def get_rng_state(self) -> Tensor:
-        """State of the ensemble's generator."""
+        """State of the ensemble's generator.
+
+        Returns
+        -------
+        Tensor of uint8
+            The state.
+        """
         return self._source.get_state()
 
     def set_rng_state(self, state: Tensor) -> None:
-        """Set the state of the ensemble's generator."""
+        """Set the state of the ensemble's generator.
+
+        Parameters
+        ----------
+        state : Tensor of uint8
+            What `get_rng_state` returned on the same kind of device.
+        """
         self._source.set_state(state)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_captured": None, "_relaxation": None}
-
-
-def frequency_map(source: Layout, target: Layout, kind: str, where: str) -> Tensor | None:
-    """Matrix that carries rates from one layout to another; None where the index is the same."""
-    f, g = source.frequency.double(), target.frequency.double()
-    if len(f) == len(g) and (torch.equal(f, g) or f.isnan().any() or g.isnan().any()):
-        return None
-    if f.isnan().any() or g.isnan().any():
-        raise ValueError(
-            f"EnsembleDropout: {where} has {len(f)} coefficients and the first member {len(g)}; "
-            "they can only be matched by frequencies, which both must have."
-        )
-    knots, group = f.unique(return_inverse=True)
-    mean = nn.functional.one_hot(group, len(knots)).double()
-    mean = (mean / mean.sum(0)).T  # coefficients of the same frequency: their mean
-    if len(knots) == 1:
-        return mean.expand(len(g), -1).to(torch.get_default_dtype())
-    right = torch.searchsorted(knots, g).clamp(1, len(knots) - 1)
-    t = ((g - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp(0, 1)
-    t = t.round() if kind == "nearest" else t
-    rows = torch.arange(len(g))
-    matrix = torch.zeros(len(g), len(knots), dtype=torch.float64)
-    matrix[rows, right - 1] = 1 - t
-    matrix[rows, right] = t
-    return (matrix @ mean).to(torch.get_default_dtype())
 
 
 def _check_members(members: Sequence[TransformDropout]) -> TransformDropout:

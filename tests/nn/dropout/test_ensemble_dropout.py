@@ -4,13 +4,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
-from sklearn_dbt.nn.basis import DCT, DWT, PCA, Fourier
 from sklearn_dbt.nn.dropout import EnsembleDropout, TransformDropout
-from sklearn_dbt.nn.dropout._ensemble_dropout import frequency_map
 from sklearn_dbt.nn.trust_region import DecayController, RateLayer, TrustRegionController
 
 N = 12
@@ -55,22 +51,6 @@ def test_rates_are_the_convex_combination(kind, learn):
     torch.testing.assert_close(got.reshape(shape), wanted, atol=1e-5, rtol=0)
     if not layer.per_sample:
         torch.testing.assert_close(layer.rates, got)
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.sampled_from([Fourier, DCT, DWT]), st.sampled_from([Fourier, DCT, DWT]))
-def test_maps_carry_constants_and_lie_within(make, other):
-    source, target = make(N).layout, other(N).layout
-    for kind in ("linear", "nearest"):
-        matrix = frequency_map(source, target, kind, "here")
-        if make is other:
-            assert matrix is None
-            continue
-        torch.testing.assert_close(matrix.sum(1), torch.ones(len(matrix)))
-        assert (matrix >= 0).all()
-    nearest = frequency_map(DCT(8).layout, Fourier(8).layout, "nearest", "here")
-    assert torch.equal(nearest, torch.eye(8)[[0, 2, 4, 6, 7]])  # every second; 1/2 is beyond
-    assert frequency_map(PCA(N).layout, DCT(N).layout, "linear", "here") is None  # the same index
 
 
 @pytest.mark.parametrize("kind", KINDS)
