@@ -9,6 +9,7 @@ from ._dwt import DWT
 from ._fourier import Fourier
 from ._fractional_fourier import FractionalFourier
 from ._gabor import Gabor
+from ._graph_fourier import GraphFourier
 from ._hartley import Hartley
 from ._ica import ICA
 from ._identity import Identity
@@ -44,6 +45,7 @@ __all__ = [
     "Fourier",
     "FractionalFourier",
     "Gabor",
+    "GraphFourier",
     "Hartley",
     "Identity",
     "LatticeWavelet",
