@@ -20,13 +20,13 @@ __all__ = ["Curvature", "DiagonalCurvature", "ExactCurvature"]
 class Place(NamedTuple):
     """Where a model is made: the objective, the point, and how rates move there.
 
-    The jacobian has a row for each rate of each sample, over the root of the number of samples.
+    The jacobian is each layer's, (n_samples, n_rates, n_parameters) over the root of n_samples.
     """
 
     objective: Callable[[Tensor], tuple[Tensor, Tensor]]
     omega: Tensor
     metric: Tensor
-    jacobian: Tensor
+    jacobian: Sequence[Tensor]
     group: RateGroup
     generator: torch.Generator
 

@@ -109,7 +109,7 @@ class DecayController(RateController):
         if group.n_samples:
             with torch.no_grad():
                 loss = relaxed_loss(group, group.omega, losses.train, uniforms, self.temperature)
-        value = float(self.ranks.mean([loss], group.n_samples)[0])
+        value = float(self.ranks.mean([loss.double()], group.n_samples)[0])
         snapshots, _ = refresh(group, old, rates, radius / 2)
         target = self.target + (self._initial - self.target) * self.decay ** (self.n_updates + 1)
         step = fitted_step(group, _step_to(target, group, snapshots), snapshots, rates, radius)

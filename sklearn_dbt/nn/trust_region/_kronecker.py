@@ -93,8 +93,8 @@ class KroneckerCurvature(Curvature):
             )
         slopes = iter(here.slopes)
         total = torch.zeros_like(place.metric)
-        blocks = place.group.blocks(place.jacobian)
-        for record, (block, columns) in zip(records, blocks, strict=True):
+        layers = zip(records, place.jacobian, place.group.columns, strict=True)
+        for record, block, columns in layers:
             found = [next(slopes) for t in record if t.requires_grad and here.slopes]
             if found:
                 factors = kronecker_factors([g.to(total) for g in found])

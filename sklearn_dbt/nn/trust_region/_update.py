@@ -137,16 +137,15 @@ class Update:
         The whole move so far is within `limit`; where that is 0 nothing has moved yet, and the
         snapshots are renewed too.
         """
-        rule, fraction, local = self._settings.rule, None, None
-        snapshots = self._snapshots
+        rule, snapshots = self._settings.rule, self._snapshots
+        fraction = None
+        local = self._look(snapshots) if limit else None
         for left in reversed(range(self._settings.max_retries + 1)):
             if limit == 0:
                 budget = radius * self._unit / 2
                 snapshots, fitting = refresh(self._group, self._old, self._rates, budget)
                 if fitting != fraction:
                     local, fraction = self._look(snapshots), fitting
-            elif local is None:
-                local = self._look(snapshots)
             assert local is not None
             allowed = max(limit, radius)
             step = self._step(local, snapshots, radius * self._unit, allowed * self._unit)
@@ -155,6 +154,7 @@ class Update:
             if accepted or left == 0:
                 break
             radius = next_radius
+        assert local is not None
         if accepted:
             self._omega, self._snapshots = self._omega + step, snapshots
         next_radius = radius if local.stationary else next_radius
