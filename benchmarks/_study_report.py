@@ -102,7 +102,10 @@ def _scores_table(cells: Cells, methods: list[str], half: str) -> str:
     for (name, noise), by_method in cells.items():
         means = [score(by_method[method]) for method in methods]
         top = max(m for m, method in zip(means, methods, strict=True) if method != FACE)
-        figures = [_figure(m, m >= top - 1e-9) for m in means]
+        figures = [
+            _figure(mean, method != FACE and mean >= top - 1e-9)
+            for mean, method in zip(means, methods, strict=True)
+        ]
         rows.append([name, noise, *figures])
     title = (
         f"Accuracy in per cent, or R² times 100, on the test recordings; {half} half, mean over "

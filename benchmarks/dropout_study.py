@@ -193,7 +193,7 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     # Imports, compiled kernels and torch's first backward pass are no method's cost.
-    data = load("GunPoint")
+    data = load("diabetes")
     rows = np.arange(len(data.X_train))
     fit_and_judge(data, PEERS["dropout"], [{"p": 0.5, "on": "input"}], [rows], [None], [0], 1)
     fit_and_judge_ours(data, {}, rows, None, 0, 3)
