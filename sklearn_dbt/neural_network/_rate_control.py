@@ -77,7 +77,7 @@ class RateControl(Callback):
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
         self._shuffler = np.random.RandomState(self.random_state)
-        self._parts: list[np.ndarray] = []
+        self._parts = []
         self._counts_rows = getattr(self, "_counts_rows", False) or (
             getattr(self.controller, "n_samples", 0) is None
         )
