@@ -57,7 +57,7 @@ def cauchy_step(
     >>> from sklearn_dbt.nn.trust_region import QuadraticModel, cauchy_step
     >>> model = QuadraticModel(0.0, torch.tensor([1.0, 0.0]), torch.ones(2), torch.eye(2))
     >>> cauchy_step(model, 0.25).tolist(), cauchy_step(model, 9.0).tolist()
-    ([-0.25, -0.0], [-1.0, -0.0])
+    ([-0.25, 0.0], [-1.0, 0.0])
     """
     walk = Walk(model, radius, lower, upper)
     direction = walk.descent(model.gradient).direction
