@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._base import Basis, Layout, check_n_features
+from ._cascade import Cascade
 from ._filter_bank import Level, coefficient_length, decompose, filter_properties, recompose
 
 __all__ = ["DWT", "check_level", "check_mode", "check_wavelet", "positions"]
@@ -118,18 +119,25 @@ class DWT(Basis):
         )
         self.wavelet, self.level, self.mode = filters.name, level, mode
         self.bands = _bands(lengths)
+        self._cascade = Cascade(lengths, filters, mode) if level else None
         levels = [Level(m, filters, mode) for m in lengths[:-1]]
         n_long = sum(m > _LONG for m in lengths[:-1])
         self._levels = nn.ModuleList(levels[:n_long])  # type: ignore[assignment]
         self._register_rest(lengths[n_long], levels[n_long:])
 
     def _analysis(self, x: Tensor) -> Tensor:
+        if self._cascade is not None and self._cascade.serves(x):
+            c = self._cascade.analysis(x.reshape(-1, self.n_features))
+            return c.reshape(*x.shape[:-1], self.n_coefficients)
         rest, *details = decompose(x.reshape(-1, self.n_features), self._levels)
         if self._rest_analysis is not None:
             rest = rest @ self._rest_analysis.to(x.dtype)
         return torch.cat([rest, *details], dim=-1).reshape(*x.shape[:-1], self.n_coefficients)
 
     def _synthesis(self, c: Tensor) -> Tensor:
+        if self._cascade is not None and self._cascade.serves(c):
+            x = self._cascade.synthesis(c.reshape(-1, self.n_coefficients))
+            return x.reshape(*c.shape[:-1], self.n_features)
         sizes = [level.n_coefficients for level in reversed(self._levels)]
         sizes.insert(0, self.n_coefficients - sum(sizes))
         rest, *details = c.reshape(-1, self.n_coefficients).split(sizes, dim=-1)

@@ -9,7 +9,14 @@ import pywt
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Level", "coefficient_length", "decompose", "filter_properties", "recompose"]
+__all__ = [
+    "Level",
+    "coefficient_length",
+    "decompose",
+    "extension",
+    "filter_properties",
+    "recompose",
+]
 
 
 class Level(nn.Module):
@@ -34,7 +41,7 @@ class Level(nn.Module):
         left = taps // 2 - 1 if periodized else taps - 2
         total = 2 * self.block * (-(-self.n_coefficients // self.block) + 1)
         outside = np.r_[-left:0, length : total - left]
-        self._extend = _Extension(*_extension(outside, length, mode), left)
+        self._extend = _Extension(*extension(outside, length, mode), left)
         self.overlap = taps - 2
         lag = np.arange(2 * self.block + self.overlap)[:, None] - 2 * np.arange(self.block)
         self._register("_analysis_matrix", _banded(lag, wavelet.dec_lo[::-1], wavelet.dec_hi[::-1]))
@@ -44,7 +51,7 @@ class Level(nn.Module):
         lead = 2 * reach + taps // 2 - 1 if periodized else taps - 2
         total = self.block * (-(-length // (2 * self.block)) + 1)
         outside = np.r_[-reach:0, self.n_coefficients : total - reach]
-        around = _extension(outside, self.n_coefficients, "periodic")
+        around = extension(outside, self.n_coefficients, "periodic")
         self._wrap = _Extension(*around, reach)
         self.reached = (lead + 1) // 2
         lag = np.arange(2 * self.block) + lead - 2 * np.arange(self.block + self.reached)[:, None]
@@ -159,7 +166,7 @@ def _banded(lag: np.ndarray, low: list[float], high: list[float]) -> np.ndarray:
     return np.concatenate([np.where(inside, np.array(f)[safe], 0.0) for f in (low, high)], axis=1)
 
 
-def _extension(
+def extension(
     i: np.ndarray, n: int, mode: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Samples i outside 0..n-1 as sign · x[index] + first · x[0] + final · x[n-1]."""

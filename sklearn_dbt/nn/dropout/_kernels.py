@@ -6,14 +6,13 @@ to be kept. One word of 64 bits serves two coefficients: the low half the k-th o
 half the k-th of the row's second half.
 """
 
-import itertools
-import threading
-
 import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
+
+from ..basis._threads import in_chunks
 
 _OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
 _GOLDEN, _FIRST, _SECOND = np.array(
@@ -132,32 +131,11 @@ def scale_(c, rates, seed):
     n_rows = size // n
     shape, rates_shape = (n_rows, width * n), (1 if rates.ndim == 1 else n_rows, n)
     arguments = (c.data_ptr(), shape, rates.data_ptr(), rates_shape, seed)
-    _in_chunks(kernel, arguments, n_rows, width * size)
+    in_chunks(kernel, arguments, n_rows, width * size, _ENOUGH)
 
 
 def fill_(out, seed):
     """Fill a contiguous float32 tensor with the uniforms that the masks are compared with."""
     n = out.shape[-1]
     n_rows = out.numel() // n
-    _in_chunks(_fill, (out.data_ptr(), (n_rows, n), seed), n_rows, out.numel())
-
-
-def _in_chunks(kernel, arguments, n_rows, size):
-    """Call ``kernel(*arguments, start, stop)`` over all rows, from torch's number of threads.
-
-    The threads live as long as the call: nothing is left behind that a fork could break.
-    """
-    if size < 2 * _ENOUGH:
-        kernel(*arguments, 0, n_rows)
-        return
-    n_threads = min(torch.get_num_threads(), n_rows, size // _ENOUGH)
-    edges = [n_rows * i // n_threads for i in range(n_threads + 1)]
-    others = [
-        threading.Thread(target=kernel, args=(*arguments, start, stop))
-        for start, stop in itertools.pairwise(edges[1:])
-    ]
-    for thread in others:
-        thread.start()
-    kernel(*arguments, edges[0], edges[1])
-    for thread in others:
-        thread.join()
+    in_chunks(_fill, (out.data_ptr(), (n_rows, n), seed), n_rows, out.numel(), _ENOUGH)
