@@ -1,42 +1,87 @@
-"""One dropout layer: `TransformDropout` against `torch.nn.Dropout` on a wide activation.
+"""One dropout layer: `TransformDropout` against `torch.nn.Dropout`.
 
-The layer transforms, masks and transforms back, so it cannot be as cheap as a mask; the question
-is by how much. In evaluation both are the identity and should cost nothing. Masks are random, so
-training results are not compared.
+The layer transforms, masks and transforms back, so it has more to compute than a mask; but where
+random numbers are what a mask costs, it needs fewer of them. Masks are random, so training results
+are not compared. In evaluation the layer in front of a linear one should cost no more than nothing
+at its place. Memory is the most that is allocated at any time during forward and backward.
 """
+
+import itertools
+from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks._harness import Row, compare, main
 from sklearn_dbt.nn import TransformDropout
 
-SHAPE = (512, 4096)
-BASES = ("fourier", "dct", "dwt")
+WIDE, SMALL = (512, 4096), (32, 64)
+#: Basis and policy; statistics have been observed, as they are in training after the first step.
+LAYERS = [
+    ("fourier", "energy"),
+    ("fourier", "uniform"),
+    ("fourier", "sample_energy"),
+    ("dct", "energy"),
+    ("dwt", "energy"),
+]
+
+
+def layers(shape: tuple[int, int]) -> tuple[dict[str, nn.Module], torch.Tensor, torch.Tensor]:
+    """`nn.Dropout`, then ours; an input and an incoming gradient."""
+    g = torch.Generator().manual_seed(0)
+    x, gradient = torch.randn(2, *shape, generator=g)
+    found: dict[str, nn.Module] = {"nn.Dropout": nn.Dropout(0.5)}
+    for basis, policy in LAYERS:
+        layer = TransformDropout(shape[1], basis, policy, seed=0)
+        layer.observe(x)
+        found[f"TransformDropout({basis}, {policy})"] = layer
+    return found, x.requires_grad_(), gradient
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Most memory that torch has allocated at any time of a call, beyond what it had before."""
+    call()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        call()
+    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
+    sizes = [e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())]
+    return max(itertools.accumulate(sizes))
 
 
 def rows() -> list[Row]:
-    """Compare training, forward and backward, then evaluation, for each basis."""
-    x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0)).requires_grad_()
-
-    def training(layer):
-        return torch.autograd.grad(layer(x).sum(), x)[0]
-
-    case = f"{SHAPE[0]} x {SHAPE[1]} float32"
+    """Compare training (time, memory) and evaluation with `nn.Dropout`, the first contender."""
     found = []
-    for basis in BASES:
-        ours, peer = TransformDropout(SHAPE[1], basis=basis), nn.Dropout(0.5)
-        contenders = {
-            f"TransformDropout({basis})": lambda layer=ours: training(layer),
-            "nn.Dropout": lambda layer=peer: training(layer),
+    for shape in (WIDE, SMALL):
+        contenders, x, gradient = layers(shape)
+        case = f"{shape[0]} x {shape[1]} float32"
+        training = {
+            name: lambda layer=layer, x=x, gradient=gradient: torch.autograd.grad(
+                layer(x), x, gradient
+            )
+            for name, layer in contenders.items()
         }
-        found += compare("dropout", f"{case}, training", contenders, tolerance=None)
-        ours.eval(), peer.eval()
-        contenders = {
-            f"TransformDropout({basis})": lambda layer=ours: layer(x),
-            "nn.Dropout": lambda layer=peer: layer(x),
+        found += compare("dropout", f"{case}, training", training, tolerance=None)
+        if shape == WIDE:
+            peaks = {name: peak_bytes(call) for name, call in training.items()}
+            found += [
+                Row(
+                    "dropout",
+                    f"{case}, training, memory",
+                    name,
+                    ratio=peak / peaks["nn.Dropout"],
+                    note=f"{peak / 2**20:.1f} MiB, {peak / peaks['nn.Dropout']:.2f} x nn.Dropout",
+                )
+                for name, peak in peaks.items()
+            ]
+        linear = nn.Linear(shape[1], 64)
+        nets = {
+            name: nn.Sequential(layer, linear).eval()
+            for name, layer in {"no dropout": nn.Identity(), **contenders}.items()
         }
-        found += compare("dropout", f"{case}, evaluation", contenders, tolerance=0.0)
+        with torch.no_grad():
+            evaluation = {name: lambda f=net, x=x: f(x) for name, net in nets.items()}
+            found += compare("dropout", f"{case}, evaluation", evaluation, tolerance=0.0)
     return found
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ._checks import check_choice
 from ._frequency_map import frequency_map
+from ._fused import uniforms
 from ._masks import UniformSource, concrete_mask, hard_mask
 from ._rates import repeat_series
 from ._snapshot import Snapshot
@@ -389,7 +390,8 @@ class EnsembleDropout(nn.Module):
             if self._capturing:
                 self._captured = x.detach()
             rates = self._snapped(self._smooth(self.omega, x.detach()))
-            scale = hard_mask(rates, self._source.draw(c.shape, c.device)) / (1 - rates)
+            u = uniforms(self._source.seed_for(x), c.shape, c.device)
+            scale = hard_mask(rates, u) / (1 - rates)
         y = self.basis.synthesis(c * scale.to(c.real.dtype))
         if not self.basis.is_invertible:
             y = x - self.basis.synthesis(c) + y  # what the basis does not see passes

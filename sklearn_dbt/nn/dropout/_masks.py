@@ -141,6 +141,14 @@ class UniformSource:
         block = torch.empty(_N_SEEDS, dtype=torch.int64).random_(generator=self._generator)
         self._seeds = block.tolist()
 
+    def seed_for(self, x: Tensor) -> int:
+        """Seed of the pass over an input: of the next one, or of the one that it repeats."""
+        seed = self.passes.repeated(x)
+        if seed is None:
+            seed = self.seed()
+            self.passes.keep(x, seed)
+        return seed
+
     def draw(self, shape: Sequence[int], device: torch.device) -> Tensor:
         """Float32 uniforms on [0, 1) of the next pass."""
         return uniforms(self.seed(), shape, device)
@@ -177,12 +185,7 @@ def compiled_uniform(ticket: Tensor, x: Tensor, shape: Sequence[int], key: int) 
     that none may be left out, moved or repeated.
     """
     ticket.add_(1)
-    source = _sources[key]
-    seed = source.passes.repeated(x)
-    if seed is None:
-        seed = source.seed()
-        source.passes.keep(x, seed)
-    return uniforms(seed, shape, ticket.device)
+    return uniforms(_sources[key].seed_for(x), shape, ticket.device)
 
 
 @compiled_uniform.register_fake

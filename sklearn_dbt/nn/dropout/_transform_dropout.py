@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..basis import Basis, make_basis
 from ._fused import drop, like
-from ._masks import UniformSource, compiled_uniform, concrete_mask, hard_mask
+from ._masks import UniformSource, compiled_uniform, hard_mask
 from ._policies import Policy, make_policy
 from ._rates import CoefficientRates, Lock
+from ._relaxed_scale import relaxed_scale
 
 __all__ = ["TransformDropout"]
 
@@ -109,7 +110,7 @@ class TransformDropout(CoefficientRates):
     >>> x = torch.tensor([[1.0, 3.0, 2.0, 7.0]])
     >>> y = layer(x)
     >>> (layer.basis.analysis(y) / layer.basis.analysis(x)).round().abs()
-    tensor([[0., 0., 2., 0.]])
+    tensor([[2., 2., 0., 2.]])
     >>> layer.eval()(x) is x
     True
     """
@@ -300,7 +301,7 @@ class TransformDropout(CoefficientRates):
         Parameters
         ----------
         state : Tensor of uint8
-            What `get_rng_state` returned on the same kind of device.
+            What `get_rng_state` returned, on whatever device the layer was.
         """
         self._source.set_state(state)
 
@@ -359,5 +360,5 @@ class _RelaxedPass(NamedTuple):
         if layer._recorded is not None:
             rates = rates.expand(c.shape)
             layer._recorded.append(rates)
-        scale = concrete_mask(rates, uniforms, relaxation.temperature) / (1 - rates)
+        scale = relaxed_scale(rates, uniforms, relaxation.temperature)
         return scale.to(c.real.dtype)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from sklearn_dbt.nn.basis import DCT
-from sklearn_dbt.nn.dropout import TransformDropout
+from sklearn_dbt.nn.dropout import EnsembleDropout, TransformDropout
 from sklearn_dbt.nn.trust_region import TrustRegionController
 
 BASES = ["fourier", "dct", "dwt", "pca"]
@@ -110,6 +110,19 @@ def test_checkpointing_in_half_precision_with_segments(reentrant):
         y.float().sum().backward()
         gradients.append(leaf.grad)
     assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_an_ensemble(reentrant):
+    members = [TransformDropout(8, basis, seed=0) for basis in ("dct", "fourier")]
+    layer = EnsembleDropout(members, seed=0).double()
+    copied = copy.deepcopy(layer)
+    gradients = []
+    for drop in (layer, lambda x: checkpoint(copied, x, use_reentrant=reentrant)):
+        x = signal(6, 8, dtype=torch.float64).requires_grad_()
+        drop(drop(x).sin()).sin().sum().backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_controller_moves_rates_of_a_checkpointed_network():
