@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ..basis import Basis, make_basis
 from ._fused import drop, like
-from ._masks import UniformSource, compiled_uniform, hard_mask
+from ._masks import UniformSource, compiled_uniform, concrete_mask, hard_mask
 from ._policies import Policy, make_policy
 from ._rates import CoefficientRates, Lock
-from ._relaxed_scale import relaxed_scale
 
 __all__ = ["TransformDropout"]
 
@@ -360,5 +359,5 @@ class _RelaxedPass(NamedTuple):
         if layer._recorded is not None:
             rates = rates.expand(c.shape)
             layer._recorded.append(rates)
-        scale = relaxed_scale(rates, uniforms, relaxation.temperature)
+        scale = concrete_mask(rates, uniforms, relaxation.temperature) / (1 - rates)
         return scale.to(c.real.dtype)
