@@ -2,6 +2,7 @@
 
 from sklearn_dbt.neural_network._display import DropoutSpectrumDisplay, TrustRegionDisplay
 from sklearn_dbt.neural_network._rate_control import RateControl
+from sklearn_dbt.neural_network._templates import transform_template
 from sklearn_dbt.neural_network._trust_region_dropout import (
     TrustRegionDropoutClassifier,
     TrustRegionDropoutRegressor,
@@ -13,4 +14,5 @@ __all__ = [
     "TrustRegionDisplay",
     "TrustRegionDropoutClassifier",
     "TrustRegionDropoutRegressor",
+    "transform_template",
 ]
