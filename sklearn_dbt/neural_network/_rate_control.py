@@ -31,6 +31,10 @@ class RateControl(Callback):
     validation_batch : int, default=256
         Largest number of held-out rows that an update looks at. Updates take turns with parts of
         equal size, shuffled anew when all have been used.
+    n_passes : int, default=1
+        Passes, each with its own masks, over which the controller's training loss is averaged.
+        Single masks say little about a rate: what a gradient says about "validation" is smaller
+        than its spread. More passes cost in proportion, in updates only.
     random_state : int, default=0
         Seed of that shuffle.
 
@@ -57,20 +61,23 @@ class RateControl(Callback):
         controller: TrustRegionController | DecayController,
         validation_data=None,
         validation_batch: int = 256,
+        n_passes: int = 1,
         random_state: int = 0,
     ):
         self.controller = controller
         self.validation_data = validation_data
         self.validation_batch = validation_batch
+        self.n_passes = n_passes
         self.random_state = random_state
 
     def initialize(self):
         """Check the parameters and begin the shuffle anew; called by ``net.initialize``."""
-        size = self.validation_batch
-        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"validation_batch must be an integer of at least 1, got {size!r}.")
+        for name in ("validation_batch", "n_passes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
         self._shuffler = np.random.RandomState(self.random_state)
-        self._parts: list[np.ndarray] = []
+        self._parts = []
         self._counts_rows = getattr(self, "_counts_rows", False) or (
             getattr(self.controller, "n_samples", 0) is None
         )
@@ -102,7 +109,11 @@ class RateControl(Callback):
         inputs, target = batch
 
         def loss():
-            return net.get_loss(net.infer(inputs), target, X=inputs, training=True)
+            passes = [
+                net.get_loss(net.infer(inputs), target, X=inputs, training=True)
+                for _ in range(self.n_passes)
+            ]
+            return sum(passes) / self.n_passes
 
         held_out = getattr(self, "_held_out", None)
         self.controller.step(loss, None if held_out is None else _MeanLoss(net, self._draw))

@@ -171,10 +171,25 @@ def test_a_later_fit_may_hold_out_fewer_rows():
     assert control.controller.n_updates == 7
 
 
+def test_more_passes_average_the_loss_over_more_masks():
+    def losses(n_passes):
+        net, control = dropout_net("train", n_passes=n_passes)
+        net.set_params(lr=1e-12, max_epochs=10)  # only masks and batches differ between updates
+        X, y = rows(10)
+        net.fit(X, y)
+        return np.array(control.controller.history["loss"])
+
+    single, many = losses(1), losses(25)
+    assert len(single) == len(many) == 4
+    assert 0 < many.std() < 0.4 * single.std()
+    assert many.mean() == pytest.approx(single.mean(), rel=0.5)
+
+
+@pytest.mark.parametrize("name", ["validation_batch", "n_passes"])
 @pytest.mark.parametrize("size", [0, 2.5, True])
-def test_a_wrong_size_of_parts_raises(size):
-    net, _ = dropout_net("validation", validation_data=rows(4), validation_batch=size)
-    with pytest.raises(ValueError, match="validation_batch must be an integer"):
+def test_a_wrong_size_raises(name, size):
+    net, _ = dropout_net("validation", validation_data=rows(4), **{name: size})
+    with pytest.raises(ValueError, match=f"{name} must be an integer"):
         net.initialize()
 
 

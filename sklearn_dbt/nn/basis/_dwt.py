@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ._base import Basis, Layout, check_n_features
+from ._cascade import Cascade
 from ._filter_bank import Level, coefficient_length, decompose, filter_properties, recompose
 
-__all__ = ["DWT"]
+__all__ = ["DWT", "check_level", "check_mode", "check_wavelet", "positions"]
 
 # Up to this many samples all the remaining levels together are one matrix product.
 _LONG = 256
@@ -99,9 +100,9 @@ class DWT(Basis):
         mode: str = "periodization",
     ) -> None:
         n = check_n_features(n_features)
-        filters = _check_wavelet(wavelet)
-        _check_mode(mode)
-        level = _check_level(level, n, filters.dec_len)
+        filters = check_wavelet(wavelet)
+        check_mode(mode)
+        level = check_level(level, n, filters.dec_len)
         # Lengths of the signal and its approximations: a_0, ..., a_J.
         lengths = [n]
         for _ in range(level):
@@ -118,18 +119,25 @@ class DWT(Basis):
         )
         self.wavelet, self.level, self.mode = filters.name, level, mode
         self.bands = _bands(lengths)
+        self._cascade = Cascade(lengths, filters, mode) if level else None
         levels = [Level(m, filters, mode) for m in lengths[:-1]]
         n_long = sum(m > _LONG for m in lengths[:-1])
         self._levels = nn.ModuleList(levels[:n_long])  # type: ignore[assignment]
         self._register_rest(lengths[n_long], levels[n_long:])
 
     def _analysis(self, x: Tensor) -> Tensor:
+        if self._cascade is not None and self._cascade.serves(x):
+            c = self._cascade.analysis(x.reshape(-1, self.n_features))
+            return c.reshape(*x.shape[:-1], self.n_coefficients)
         rest, *details = decompose(x.reshape(-1, self.n_features), self._levels)
         if self._rest_analysis is not None:
             rest = rest @ self._rest_analysis.to(x.dtype)
         return torch.cat([rest, *details], dim=-1).reshape(*x.shape[:-1], self.n_coefficients)
 
     def _synthesis(self, c: Tensor) -> Tensor:
+        if self._cascade is not None and self._cascade.serves(c):
+            x = self._cascade.synthesis(c.reshape(-1, self.n_coefficients))
+            return x.reshape(*c.shape[:-1], self.n_features)
         sizes = [level.n_coefficients for level in reversed(self._levels)]
         sizes.insert(0, self.n_coefficients - sum(sizes))
         rest, *details = c.reshape(-1, self.n_coefficients).split(sizes, dim=-1)
@@ -161,29 +169,30 @@ def _layout(lengths: list[int], wavelet: pywt.Wavelet, mode: str) -> Layout:
     # c[o] = sum_m f[m] x[2^j o + offset - m] with the equivalent filter f of each band.
     step = wavelet.dec_len // 2 if mode == "periodization" else 1
     scaling, offset = np.ones(1), 0
-    positions, frequencies, scales = [], [], []
+    places, frequencies, scales = [], [], []
     for j, size in enumerate(lengths[1:], start=1):
         spread = np.zeros((2, (wavelet.dec_len - 1) * 2 ** (j - 1) + 1))
         spread[:, :: 2 ** (j - 1)] = low, high
         offset += step * 2 ** (j - 1)
         detail = np.convolve(scaling, spread[1])
         scaling = np.convolve(scaling, spread[0])
-        positions.append(_positions(detail, offset, 2**j, size, n, mode))
+        places.append(positions(detail, offset, 2**j, size, n, mode))
         frequencies.append(np.full(size, 0.75 / 2**j))
         scales.append(np.full(size, j))
     size = lengths[-1]
-    positions.append(_positions(scaling, offset, 2**level, size, n, mode))
+    places.append(positions(scaling, offset, 2**level, size, n, mode))
     frequencies.append(np.full(size, 0.25 / 2**level))
     scales.append(np.full(size, level))
     frequency, scale, position = (
-        torch.from_numpy(np.concatenate(parts[::-1])) for parts in (frequencies, scales, positions)
+        torch.from_numpy(np.concatenate(parts[::-1])) for parts in (frequencies, scales, places)
     )
     return Layout.make(len(scale), frequency=frequency, scale=scale, position=position)
 
 
-def _positions(
+def positions(
     equivalent: np.ndarray, offset: int, step: int, size: int, n: int, mode: str
 ) -> np.ndarray:
+    """Samples around which the energy of a filter is centred, for each of its coefficients."""
     energy = equivalent**2
     centroid = np.arange(len(energy)) @ energy / energy.sum()
     position = step * np.arange(size) + offset - centroid
@@ -197,7 +206,8 @@ def _bands(lengths: list[int]) -> dict[str, slice]:
     return {name: slice(*edge) for name, *edge in zip(names, edges[:-1], edges[1:], strict=True)}
 
 
-def _check_wavelet(wavelet: str | pywt.Wavelet) -> pywt.Wavelet:
+def check_wavelet(wavelet: str | pywt.Wavelet) -> pywt.Wavelet:
+    """The discrete wavelet of a name, or the object that it is."""
     if isinstance(wavelet, pywt.Wavelet):
         return wavelet
     if wavelet not in (names := pywt.wavelist(kind="discrete")):
@@ -208,12 +218,14 @@ def _check_wavelet(wavelet: str | pywt.Wavelet) -> pywt.Wavelet:
     return pywt.Wavelet(wavelet)
 
 
-def _check_mode(mode: str) -> None:
+def check_mode(mode: str) -> None:
+    """Raise unless this is a boundary mode of PyWavelets."""
     if mode not in pywt.Modes.modes:
         raise ValueError(f"mode must be one of {', '.join(pywt.Modes.modes)}; got {mode!r}.")
 
 
-def _check_level(level: int | None, n: int, taps: int) -> int:
+def check_level(level: int | None, n: int, taps: int) -> int:
+    """Number of levels: what is asked for, or as many as are free of boundary effects."""
     largest = (n - 1).bit_length()  # ⌈log2 n⌉: a further level has nothing left to halve
     if level is None:
         return max(min(largest, pywt.dwt_max_level(n, taps)), min(n - 1, 1))

@@ -9,7 +9,14 @@ import pywt
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Level", "coefficient_length", "decompose", "filter_properties", "recompose"]
+__all__ = [
+    "Level",
+    "coefficient_length",
+    "decompose",
+    "extension",
+    "filter_properties",
+    "recompose",
+]
 
 
 class Level(nn.Module):
@@ -34,7 +41,7 @@ class Level(nn.Module):
         left = taps // 2 - 1 if periodized else taps - 2
         total = 2 * self.block * (-(-self.n_coefficients // self.block) + 1)
         outside = np.r_[-left:0, length : total - left]
-        self._extend = _Extension(*_extension(outside, length, mode), left)
+        self._extend = _Extension(*extension(outside, length, mode), left)
         self.overlap = taps - 2
         lag = np.arange(2 * self.block + self.overlap)[:, None] - 2 * np.arange(self.block)
         self._register("_analysis_matrix", _banded(lag, wavelet.dec_lo[::-1], wavelet.dec_hi[::-1]))
@@ -44,7 +51,7 @@ class Level(nn.Module):
         lead = 2 * reach + taps // 2 - 1 if periodized else taps - 2
         total = self.block * (-(-length // (2 * self.block)) + 1)
         outside = np.r_[-reach:0, self.n_coefficients : total - reach]
-        around = _extension(outside, self.n_coefficients, "periodic")
+        around = extension(outside, self.n_coefficients, "periodic")
         self._wrap = _Extension(*around, reach)
         self.reached = (lead + 1) // 2
         lag = np.arange(2 * self.block) + lead - 2 * np.arange(self.block + self.reached)[:, None]
@@ -55,21 +62,28 @@ class Level(nn.Module):
     def _register(self, name: str, value: np.ndarray) -> None:
         self.register_buffer(name, torch.from_numpy(value), persistent=False)
 
-    def analysis(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, length) -> approximation and detail, each (batch, n_coefficients)."""
+    def analysis(self, x: Tensor, matrix: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(batch, length) -> approximation and detail, each (batch, n_coefficients).
+
+        Filters that are learnt give their own matrix, in place of the one that is kept.
+        """
         frames = _frames(self._extend(x), 2 * self.block, self.overlap)
-        c = torch.cat(frames, dim=-1) @ self._analysis_matrix.to(x.dtype)
+        matrix = self._analysis_matrix if matrix is None else matrix
+        c = torch.cat(frames, dim=-1) @ matrix.to(x.dtype)
         low, high = c[..., : self.block], c[..., self.block :]
         end = self.n_coefficients
         return low.flatten(-2)[:, :end], high.flatten(-2)[:, :end]
 
-    def synthesis(self, approximation: Tensor, detail: Tensor) -> Tensor:
+    def synthesis(
+        self, approximation: Tensor, detail: Tensor, matrix: Tensor | None = None
+    ) -> Tensor:
         """Approximation and detail, each (batch, n_coefficients) -> (batch, length)."""
         low, high = (
             _frames(self._wrap(c[:, : self.n_coefficients]), self.block, self.reached)
             for c in (approximation, detail)
         )
-        x = torch.cat([*low, *high], dim=-1) @ self._synthesis_matrix.to(detail.dtype)
+        matrix = self._synthesis_matrix if matrix is None else matrix
+        x = torch.cat([*low, *high], dim=-1) @ matrix.to(detail.dtype)
         return x.flatten(-2)[:, : self.length]
 
 
@@ -152,7 +166,7 @@ def _banded(lag: np.ndarray, low: list[float], high: list[float]) -> np.ndarray:
     return np.concatenate([np.where(inside, np.array(f)[safe], 0.0) for f in (low, high)], axis=1)
 
 
-def _extension(
+def extension(
     i: np.ndarray, n: int, mode: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Samples i outside 0..n-1 as sign · x[index] + first · x[0] + final · x[n-1]."""

@@ -82,7 +82,7 @@ class Mel(Basis):
     >>> from sklearn_dbt.nn.basis import Mel
     >>> basis = Mel(2048, sampling_rate=16000.0, n_mels=20, n_fft=512)
     >>> (basis.layout.frequency[:: basis.n_frames] * 16000.0)[:3].round().tolist()
-    [92.0, 195.0, 313.0]
+    [89.0, 190.0, 303.0]
     >>> basis.is_invertible
     False
     """

@@ -67,12 +67,8 @@ class _Parallel(Basis):
 
     def _analysis(self, x: Tensor) -> Tensor:
         roots = (self._log_weights() / 2).exp().to(x.real.dtype)
-        dtype = x.dtype.to_complex() if self.is_complex else x.dtype
-        parts = [
-            (root * basis.analysis(x)).to(dtype)
-            for root, basis in zip(roots, self.bases, strict=True)
-        ]
-        return torch.cat(parts, dim=-1)
+        parts = [root * basis.analysis(x) for root, basis in zip(roots, self.bases, strict=True)]
+        return torch.cat(parts, dim=-1)  # complex if one of them is
 
     def _synthesis(self, c: Tensor) -> Tensor:
         log_weights = self._log_weights().to(c.real.dtype)

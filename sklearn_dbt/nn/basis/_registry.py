@@ -7,13 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from ._base import Basis
+from ._cwt import CWT
 from ._dct import DCT
 from ._dwt import DWT
 from ._fourier import Fourier
+from ._fractional_fourier import FractionalFourier
 from ._gabor import Gabor
 from ._hartley import Hartley
+from ._lifting import LiftingDWT
 from ._pca import PCA
+from ._stationary_wavelet import StationaryWavelet
 from ._stft import STFT
+from ._wavelet_packet import WaveletPacket
 
 __all__ = ["BASES", "make_basis"]
 
@@ -24,6 +29,11 @@ BASES: dict[str, Callable[..., Basis]] = {
     "hartley": Hartley,
     "stft": STFT,
     "gabor": Gabor,
+    "swt": StationaryWavelet,
+    "packet": WaveletPacket,
+    "lifting": LiftingDWT,
+    "cwt": CWT,
+    "frft": FractionalFourier,
     "pca": PCA,
 }
 

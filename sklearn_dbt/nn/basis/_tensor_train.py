@@ -12,7 +12,6 @@ from ._base import Basis, Layout
 from ._tensors import (
     check_rank,
     check_shape,
-    fix_signs,
     numpy_tensorly,
     orthonormal_columns,
     stacked_samples,
@@ -131,14 +130,11 @@ class TensorTrain(Basis):
         with numpy_tensorly() as tensorly:
             train = tensorly.decomposition.tensor_train(tensor, rank=[1, *self.ranks, 1])
             fitted = [torch.from_numpy(core.copy()) for core in train.factors[:-1]]
-        carried = torch.ones(1, 1, dtype=torch.float64)  # signs that the core before gave away
         for core, new in zip(self.cores, fitted, strict=True):
             padded = new.new_zeros(core.shape[0], *new.shape[1:])
-            padded[: len(new)] = torch.einsum("ab,bjc->ajc", carried, new)
+            padded[: len(new)] = new
             columns = orthonormal_columns(padded.flatten(0, 1), core.shape[2])
-            signed = fix_signs(columns)
-            carried = torch.diag((signed * columns).sum(0)[: new.shape[2]])
-            core.copy_(signed.reshape(core.shape))
+            core.copy_(columns.reshape(core.shape))
         return self
 
     def _analysis(self, x: Tensor) -> Tensor:

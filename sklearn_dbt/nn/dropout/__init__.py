@@ -4,6 +4,7 @@ from ._coefficients import Coefficients
 from ._descriptors import Descriptor
 from ._diagnostics import effective_regularization, spectrum_diagnostics
 from ._energy_descriptors import InverseEigenvalue, PopulationEnergy, SampleEnergy
+from ._ensemble_dropout import EnsembleDropout
 from ._gradient_estimators import arm_gradient, straight_through_mask
 from ._masks import concrete_mask, hard_mask
 from ._place_descriptors import (
@@ -36,6 +37,7 @@ __all__ = [
     "Coefficients",
     "CrossScaleEnergy",
     "Descriptor",
+    "EnsembleDropout",
     "FrequencyDistance",
     "Harmonicity",
     "Indices",

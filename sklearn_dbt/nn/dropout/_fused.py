@@ -14,6 +14,7 @@ from ..basis import Basis
 
 __all__ = ["drop", "scale_", "uniforms"]
 
+_is_autocast_enabled: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled")  # noqa: B009
 _is_alias_of: Callable[[Tensor, Tensor], bool] = getattr(torch._C, "_is_alias_of")  # noqa: B009
 
 #: Rates of coefficients, or a function of the coefficients that gives them.
@@ -66,12 +67,35 @@ class _Drop(torch.autograd.Function):
 
 
 def _drop(x: Tensor, rates: Rates, seed: int, basis: Basis | None) -> tuple[Tensor, Tensor]:
-    c = x if basis is None else basis.analysis(x)
+    analysis: Callable[[Tensor], Tensor] = _same
+    synthesis: Callable[[Tensor], Tensor] = _same
+    if basis is None:
+        pass
+    elif _is_plain(x, basis):  # for small layers the checks would cost as much as the transform
+        analysis, synthesis = basis._analysis, basis._synthesis
+    else:
+        analysis, synthesis = basis.analysis, basis.synthesis
+    c = analysis(x)
     found = rates if isinstance(rates, Tensor) else rates(c)
     if _is_alias_of(c, x) or not c.is_contiguous():
         c = c.clone(memory_format=torch.contiguous_format)
     scale_(c, found, seed)
-    return c if basis is None else like(basis.synthesis(c), x), found
+    return like(synthesis(c), x), found
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _is_plain(x: Tensor, basis: Basis) -> bool:
+    """Whether a basis would check this input and find nothing to say or to do."""
+    return (
+        (x.dtype is torch.float32 or x.dtype is torch.float64)
+        and not _is_autocast_enabled()
+        and x.ndim > 0
+        and x.shape[-1] == basis.n_features
+        and x.numel() > 0
+    )
 
 
 def like(y: Tensor, x: Tensor) -> Tensor:
@@ -88,14 +112,15 @@ def scale_(c: Tensor, rates: Tensor, seed: int) -> None:
     """
     if c.numel() == 0:
         return
-    if c.device.type == "cpu" and (kernels := compiled()) is not None:
+    rates = rates.to(c.dtype.to_real()).contiguous()
+    if not c.is_cpu:
+        keep = uniforms(seed, c.shape, c.device) >= rates
+    elif (kernels := compiled()) is not None:
         kernels.scale_(c, rates, seed)
         return
-    if c.device.type == "cpu":
-        keep = words(seed, c.shape) >= (rates.double() * 2.0**32).long()
     else:
-        keep = uniforms(seed, c.shape, c.device) >= rates
-    c.mul_((keep / (1 - rates)).to(c.real.dtype))
+        keep = words(seed, c.shape) >= (rates.double() * 2.0**32).long()
+    c.mul_(keep / (1 - rates))
 
 
 def uniforms(seed: int, shape: Sequence[int], device: torch.device) -> Tensor:

@@ -6,12 +6,13 @@ to be kept. One word of 64 bits serves two coefficients: the low half the k-th o
 half the k-th of the row's second half.
 """
 
-import itertools
-import threading
-
 import numpy as np
 import torch
-from numba import njit
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
+
+from ..basis._threads import in_chunks
 
 _OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
 _GOLDEN, _FIRST, _SECOND = np.array(
@@ -21,7 +22,17 @@ _27, _30, _31, _32 = np.array([27, 30, 31, 32], np.uint64)
 _8 = np.uint32(8)
 _RANGE, _LARGEST = 2.0**32, 2.0**32 - 1
 _STEP = np.float32(2.0**-24)
-_ENOUGH = 2**20  # coefficients for which another thread pays
+_ENOUGH = 2**21  # numbers for which another thread pays
+
+
+@intrinsic
+def _memory(typingctx, address):  # noqa: ARG001 (numba's signature)
+    """Return the pointer of an address: numbers are passed faster than arrays."""
+
+    def codegen(context, builder, signature, args):  # noqa: ARG001
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.int64), codegen
 
 
 @njit(**_OPTIONS)
@@ -75,13 +86,34 @@ def _scale(c, rates, seed, start, stop):
 
 
 @njit(**_OPTIONS)
-def _fill(out, seed, start, stop):
-    n = out.shape[1]
+def _scale_32(c, shape, rates, rates_shape, seed, start, stop):
+    values = carray(_memory(c), shape, np.float32)
+    _scale(values, carray(_memory(rates), rates_shape, np.float32), seed, start, stop)
+
+
+@njit(**_OPTIONS)
+def _scale_64(c, shape, rates, rates_shape, seed, start, stop):
+    values = carray(_memory(c), shape, np.float64)
+    _scale(values, carray(_memory(rates), rates_shape, np.float64), seed, start, stop)
+
+
+@njit(**_OPTIONS)
+def _fill(out, shape, seed, start, stop):
+    values = carray(_memory(out), shape, np.float32)
+    n = values.shape[1]
     half, words = (n + 1) // 2, np.empty(n, np.uint32)
     for row in range(start, stop):
         _words(np.uint64(seed), row, words[:half], words[half:])
         for k in range(n):
-            out[row, k] = np.float32(words[k] >> _8) * _STEP
+            values[row, k] = np.float32(words[k] >> _8) * _STEP
+
+
+_KERNELS = {
+    torch.float32: (_scale_32, 1),
+    torch.complex64: (_scale_32, 2),
+    torch.float64: (_scale_64, 1),
+    torch.complex128: (_scale_64, 2),
+}
 
 
 def scale_(c, rates, seed):
@@ -90,40 +122,20 @@ def scale_(c, rates, seed):
     Parameters
     ----------
     c : contiguous CPU tensor of shape (..., n_coefficients), real or complex
-    rates : tensor of shape (n_coefficients,) or of the coefficients' shape
+    rates : contiguous tensor of shape (n_coefficients,) or of the coefficients' shape, real, of
+        the same precision
     seed : int from 0 to 2^63 - 1
     """
-    n = c.shape[-1]
-    values = c.numpy()
-    if c.is_complex():
-        values = values.view(values.real.dtype)
-    values = values.reshape(-1, values.shape[-1])
-    table = np.ascontiguousarray(rates.numpy()).reshape(-1, n)
-    _in_chunks(_scale, (values, table, seed), len(values), c.numel())
+    kernel, width = _KERNELS[c.dtype]
+    n, size = c.shape[-1], c.numel()
+    n_rows = size // n
+    shape, rates_shape = (n_rows, width * n), (1 if rates.ndim == 1 else n_rows, n)
+    arguments = (c.data_ptr(), shape, rates.data_ptr(), rates_shape, seed)
+    in_chunks(kernel, arguments, n_rows, width * size, _ENOUGH)
 
 
 def fill_(out, seed):
     """Fill a contiguous float32 tensor with the uniforms that the masks are compared with."""
-    values = out.numpy().reshape(-1, out.shape[-1])
-    _in_chunks(_fill, (values, seed), len(values), out.numel())
-
-
-def _in_chunks(kernel, arguments, n_rows, size):
-    """Call ``kernel(*arguments, start, stop)`` over all rows, from torch's number of threads.
-
-    The threads live as long as the call: nothing is left behind that a fork could break.
-    """
-    if size < 2 * _ENOUGH:
-        kernel(*arguments, 0, n_rows)
-        return
-    n_threads = min(torch.get_num_threads(), n_rows, size // _ENOUGH)
-    edges = [n_rows * i // n_threads for i in range(n_threads + 1)]
-    others = [
-        threading.Thread(target=kernel, args=(*arguments, start, stop))
-        for start, stop in itertools.pairwise(edges[1:])
-    ]
-    for thread in others:
-        thread.start()
-    kernel(*arguments, edges[0], edges[1])
-    for thread in others:
-        thread.join()
+    n = out.shape[-1]
+    n_rows = out.numel() // n
+    in_chunks(_fill, (out.data_ptr(), (n_rows, n), seed), n_rows, out.numel(), _ENOUGH)

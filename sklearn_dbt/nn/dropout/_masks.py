@@ -87,6 +87,7 @@ def concrete_mask(p: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
     return torch.where(free, torch.sigmoid(logits / temperature), 1.0)
 
 
+_N_SEEDS = 64
 _keys = itertools.count()
 _sources: weakref.WeakValueDictionary[int, UniformSource] = weakref.WeakValueDictionary()
 
@@ -121,33 +122,49 @@ class UniformSource:
 
     def _set(self, generator: torch.Generator) -> None:
         self._generator = generator
+        self._seeds: list[int] = []  # drawn, the next one last: one draw for many costs less
+        self._state = generator.get_state()  # before they were
         self.passes = Passes()
         self.key = next(_keys)
         _sources[self.key] = self
 
     def seed(self) -> int:
         """Seed of the next pass, from 0 to 2^63 - 1."""
-        return int(torch.empty((), dtype=torch.int64).random_(generator=self._generator))
+        while True:
+            try:
+                return self._seeds.pop()
+            except IndexError:  # and not a look beforehand: another thread may take the last one
+                self._refill()
+
+    def _refill(self) -> None:
+        self._state = self._generator.get_state()
+        block = torch.empty(_N_SEEDS, dtype=torch.int64).random_(generator=self._generator)
+        self._seeds = block.tolist()
 
     def draw(self, shape: Sequence[int], device: torch.device) -> Tensor:
         """Float32 uniforms on [0, 1) of the next pass."""
         return uniforms(self.seed(), shape, device)
 
     def get_state(self) -> Tensor:
-        """State of the generator."""
-        return self._generator.get_state()
+        """State of the generator before the last seeds were drawn, and how many are left."""
+        state = self._state if self._seeds else self._generator.get_state()
+        return torch.cat([state, torch.tensor([len(self._seeds)], dtype=torch.uint8)])
 
     def set_state(self, state: Tensor) -> None:
         """Set the state."""
-        self._generator.set_state(state)
+        with torch._C._DisableFuncTorch():  # whose tensors have no memory
+            self._generator.set_state(state[:-1])
+            self._seeds = []
+            if n_left := int(state[-1]):
+                self._refill()
+                del self._seeds[n_left:]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"state": self._generator.get_state()}
+        return {"state": self.get_state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        generator = torch.Generator()
-        generator.set_state(state["state"])
-        self._set(generator)
+        self._set(torch.Generator())
+        self.set_state(state["state"])
 
 
 @torch.library.custom_op(

@@ -18,7 +18,7 @@ from ._place_descriptors import Band, CoefficientSet
 from ._policies import Policy
 from ._snapshot import RunningStatistics, Snapshot, energy
 
-__all__ = ["CoefficientRates", "Lock"]
+__all__ = ["CoefficientRates", "Lock", "repeat_series"]
 
 Lock = tuple[float, float] | CoefficientSet
 
@@ -245,13 +245,13 @@ class CoefficientRates(nn.Module):
         Tensor of shape (n_rates,)
             Weights that sum to 1, or zeros where nothing varies.
         """
+        weights = self._variance_shares(snapshot)
+        return repeat_series(weights, probe) if self.policy.per_sample else weights
+
+    def _variance_shares(self, snapshot: Snapshot) -> Tensor:
         weighted = snapshot.variance * self.basis.layout.weight.to(snapshot.variance)
         total = weighted.sum()
-        weights = weighted / torch.where(total > 0, total, 1.0)
-        if not self.policy.per_sample:
-            return weights
-        n_series = probe[0].numel() // probe.shape[-1] if probe.ndim > 1 else 1
-        return weights.repeat(n_series) / n_series
+        return weighted / torch.where(total > 0, total, 1.0)
 
     def rate_bounds(self) -> tuple[float, float]:
         """Smallest and largest rate of a coefficient that is not locked.
@@ -433,6 +433,12 @@ class CoefficientRates(nn.Module):
             if after is not None and after.dtype.itemsize < 4:
                 module._buffers[name] = buffer.to(after.device)
         return self
+
+
+def repeat_series(weights: Tensor, probe: Tensor) -> Tensor:
+    """Weights of the coefficients of each of a sample's series, with the same sum."""
+    n_series = probe[0].numel() // probe.shape[-1] if probe.ndim > 1 else 1
+    return weights.repeat(n_series) / n_series
 
 
 def _after_loading(module: CoefficientRates, _: Any) -> None:

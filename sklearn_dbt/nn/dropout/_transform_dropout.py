@@ -144,6 +144,8 @@ class TransformDropout(CoefficientRates):
         # Counts draws in compiled code; see `compiled_uniform`.
         self.register_buffer("_ticket", torch.tensor(0), persistent=False)
         self._source = UniformSource(seed)
+        self._per_sample = self.policy.per_sample
+        self._reads_population = self.policy.reads_population
         # T⁻¹ M T is then its own adjoint. A basis that adapts may be affine.
         self._is_symmetric = (
             self.basis.is_orthogonal
@@ -154,6 +156,7 @@ class TransformDropout(CoefficientRates):
         self._capturing = False
         self._captured: Tensor | None = None
         self._relaxation: _Relaxation | None = None
+        self._recorded: list[Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop coefficients in training; the identity in evaluation.
@@ -178,9 +181,11 @@ class TransformDropout(CoefficientRates):
         seed = again if again is not None else self._next_pass(x)
         if isinstance(seed, _RelaxedPass):
             return seed.run(self, x)
+        is_fixed = not self._per_sample and (self.observed or not self._reads_population)
+        rates = self._rates if is_fixed else self._rates_for
         if self._is_symmetric:
-            return drop(x, self._rates_for, seed, self.basis)
-        return self._formula(x, lambda c: drop(c, self._rates_for, seed))
+            return drop(x, rates, seed, self.basis)
+        return self._formula(x, lambda c: drop(c, rates, seed))
 
     def _next_pass(self, x: Tensor) -> int | _RelaxedPass:
         """Seed of a pass that repeats no other, or what stands for it in a relaxed one."""
@@ -263,6 +268,22 @@ class TransformDropout(CoefficientRates):
         finally:
             self._relaxation = before
 
+    @contextmanager
+    def recording(self) -> Iterator[list[Tensor]]:
+        """Collect the rates that relaxed passes use within the context.
+
+        Yields
+        ------
+        list of Tensor
+            Filled with the rates of each pass, in the shape of its coefficients; what is computed
+            from the pass can be differentiated in them.
+        """
+        before, self._recorded = self._recorded, []
+        try:
+            yield self._recorded
+        finally:
+            self._recorded = before
+
     def get_rng_state(self) -> Tensor:
         """State of the layer's generator.
 
@@ -284,7 +305,7 @@ class TransformDropout(CoefficientRates):
         self._source.set_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_captured": None, "_relaxation": None}
+        return {**self.__dict__, "_captured": None, "_relaxation": None, "_recorded": None}
 
     def extra_repr(self) -> str:
         """What `repr` shows between the parentheses."""
@@ -335,5 +356,8 @@ class _RelaxedPass(NamedTuple):
             )
         # Not detached: where an earlier layer's rates change these energies, J changes with them.
         rates = layer._smooth_rates(relaxation.omega, c, layer._population(c))
+        if layer._recorded is not None:
+            rates = rates.expand(c.shape)
+            layer._recorded.append(rates)
         scale = concrete_mask(rates, uniforms, relaxation.temperature) / (1 - rates)
         return scale.to(c.real.dtype)

@@ -9,12 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ._group import RateGroup, distance
+from ._group import RateGroup
 from ._objective import Losses
 from ._protocol import RateLayer, check_layers
-from ._step import longest_fraction
+from ._ranks import Intake, Ranks, pool_statistics
+from ._step import longest_within
 
 _COLUMNS = (
     "step",
@@ -33,9 +35,15 @@ class RateController(ABC):
     """Counts optimizer steps, lets the layers observe, and calls `_update` when it is due."""
 
     def __init__(
-        self, layers: Sequence[RateLayer], *, update_every: int, warmup_steps: int
+        self,
+        layers: Sequence[RateLayer],
+        *,
+        update_every: int,
+        warmup_steps: int,
+        process_group: Any = None,
     ) -> None:
         self.layers = check_layers(layers)
+        self.ranks = Ranks(process_group)
         self.update_every = check_integer("update_every", update_every, 1)
         self.warmup_steps = check_integer("warmup_steps", warmup_steps, 0)
         self.n_steps = 0
@@ -79,26 +87,34 @@ class RateController(ABC):
         Raises
         ------
         RuntimeError
-            If no layer has seen an input in training mode since the last call.
+            If no layer has seen an input in training mode since the last call. Where several
+            processes train together this is no error: the others may have.
         ValueError
             If something is missing that the objective needs; nothing is changed then.
         """
         losses = Losses(loss, validation_loss)
         self._check_needs(losses)
-        inputs = [(layer, layer.take_captured()) for layer in self.layers]
-        active = [(layer, x) for layer, x in inputs if x is not None]
-        if not active:
+        inputs = [layer.take_captured() for layer in self.layers]
+        ranks = self.ranks
+        if all(x is None for x in inputs) and not ranks.several:
             raise RuntimeError(
                 f"{type(self).__name__}.step: no layer has seen an input in training mode since "
                 "the last call; call it after a training step."
             )
-        active = [(layer, x) for layer, x in active if layer.observe(x)]
+        fresh = [not getattr(layer, "observed", True) for layer in self.layers]
+        here = [_observe(layer, x) for layer, x in zip(self.layers, inputs, strict=True)]
+        taken = pool_statistics(ranks, self.layers, here, fresh) if ranks.several else here
         self.n_steps += 1
         late = self.n_steps - self.warmup_steps
+        active = [i for i, intake in enumerate(taken) if intake.n_samples]
         if not active or late <= 0 or late % self.update_every:
             return False
-        layers = [layer for layer, _ in active]
-        self._update(RateGroup(layers, [layer.make_probe(x) for layer, x in active]), losses)
+        probes = [
+            _probe(self.layers[i], inputs[i] if here[i].n_samples else None, taken[i])
+            for i in active
+        ]
+        n_samples = max(here[i].n_samples for i in active)
+        self._update(RateGroup([self.layers[i] for i in active], probes, ranks, n_samples), losses)
         return True
 
     def _check_needs(self, losses: Losses) -> None:  # noqa: B027 (most need nothing)
@@ -161,6 +177,23 @@ class RateController(ABC):
     _state_names: tuple[str, ...] = ()
 
 
+def _observe(layer: RateLayer, x: Tensor | None) -> Intake:
+    """Let an input enter a layer's statistics; tell how much of it did."""
+    if x is None or not layer.observe(x):
+        return Intake(0, 0)
+    n_samples = len(x) if x.ndim > 1 else 1
+    return Intake(n_samples, x.numel() // (n_samples * x.shape[-1]))
+
+
+def _probe(layer: RateLayer, x: Tensor | None, anywhere: Intake) -> Tensor:
+    """A layer's probe; of one sample that says nothing where only other ranks have seen any."""
+    if x is None:
+        omega, n = layer.get_omega(), getattr(layer, "n_features", 1)
+        shape = (1, anywhere.n_series, n) if anywhere.n_series > 1 else (1, n)
+        x = torch.zeros(shape, dtype=torch.float64, device=omega.device)
+    return layer.make_probe(x)
+
+
 def refresh(
     group: RateGroup, old: Sequence[Any], rates: Sequence[Tensor], budget: float
 ) -> tuple[list[Any], float]:
@@ -170,12 +203,13 @@ def refresh(
     Returns them and the fraction of the way.
     """
     new = [layer.candidate_snapshot() for layer in group.layers]
+    omega = group.omega
     for k in range(7):
         blended = [
             layer.blend_snapshots(a, b, 0.5**k)
             for layer, a, b in zip(group.layers, old, new, strict=True)
         ]
-        if distance(group.rates(group.omega, blended), rates) <= budget:
+        if group.distance(group.rates(omega, blended), rates) <= budget:
             return blended, 0.5**k
     return list(old), 0.0
 
@@ -186,15 +220,20 @@ def fitted_step(
     snapshots: Sequence[Any],
     rates: Sequence[Tensor],
     radius: float,
+    start: Tensor | None = None,
 ) -> Tensor:
-    """The longest part of a step, rounded as it is stored, that stays within the radius."""
-    omega = group.omega
+    """The longest part of a step, rounded as it is stored, with which rates stay in the radius.
 
-    def fits(fraction: float) -> bool:
+    `rates` are those from which the distance is measured, `start` is where the step begins; None
+    is the parameters in force.
+    """
+    omega = group.omega if start is None else start
+
+    def length(fraction: float) -> float:
         moved = group.rates(group.rounded(omega + fraction * step), snapshots)
-        return distance(moved, rates) <= radius
+        return group.distance(moved, rates)
 
-    return group.rounded(omega + longest_fraction(fits) * step) - omega
+    return group.rounded(omega + longest_within(length, radius) * step) - omega
 
 
 def adopt(group: RateGroup, snapshots: Sequence[Any]) -> None:

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ._base import RateController, check_float, check_integer
+from ._curvature import Curvature
+from ._curvatures import make_curvature
 from ._group import RateGroup
 from ._objective import Losses, Objective, TrainObjective, buffers_kept
 from ._protocol import RateLayer, check_layers
 from ._radius import RadiusRule
+from ._subproblem import StepSolver, make_step
 from ._update import Outcome, Update
 from ._validation import ValidationObjective
 from ._variational import LIKELIHOODS, VariationalObjective
@@ -50,9 +53,10 @@ class TrustRegionController(RateController):
     prevents overfitting. The third weighs the likelihood of the training rows against the cost of
     keeping a coefficient, and needs no held-out rows.
 
-    The model is :math:`q(s) = J + g^\top s + \frac12 s^\top H s` with :math:`H` diagonal on the
-    principal axes of the metric :math:`G = A^\top A + \varepsilon I`,
-    :math:`A = \partial p / \partial \omega`; the step is its Cauchy point in this metric. The
+    The model is :math:`q(s) = J + g^\top s + \frac12 s^\top H s`, with a `curvature` :math:`H` to
+    choose. A `step` is measured in the metric :math:`G = A^\top A + \varepsilon I`,
+    :math:`A = \partial p / \partial \omega`, in which it is as long as the change of the rates it
+    makes; the metric is also what preconditions the solvers where a basis is ill-conditioned. The
     whole move, the refresh of the policies' frozen statistics :math:`\nu` included, obeys *exactly*
 
     .. math:: d(\pi_{t+1}, \pi_t) = \Bigl[ \frac1B \sum_{b, k}
@@ -88,13 +92,30 @@ class TrustRegionController(RateController):
         Optimizer steps in which the rates stand still and statistics are gathered.
     temperature : float, default=0.5
         Temperature of the relaxed masks.
+    curvature : {"diagonal", "exact", "kronecker", "lbfgs"} or Curvature, default="diagonal"
+        "diagonal" on the principal axes of the metric, "exact" the whole Hessian, "kronecker" a
+        product over channels and coefficients in the space of rates, never negative, "lbfgs" from
+        a memory of steps and changes of the gradient, without second derivatives; see
+        `DiagonalCurvature`, `ExactCurvature`, `KroneckerCurvature`, `LimitedMemoryCurvature`.
+    step : {"cauchy", "dogleg", "steihaug"} or callable, default="cauchy"
+        "cauchy" is the minimum along the steepest descent, "dogleg" goes on to the model's
+        minimum where there is one, "steihaug" is truncated conjugate gradients, which follow
+        negative curvature too; see `cauchy_step`, `dogleg_step`, `steihaug_step`.
     max_retries : int, default=2
         How often a rejected step is tried again in the same update with a smaller radius.
+    max_inner : int, default=1
+        Largest number of accepted steps in one update, all on the same batch and uniforms, each
+        with a new model at the place reached. The whole move stays within the radius.
+    rho_stop : float, default=0.9
+        An update ends before `max_inner` where a step is rejected, or its ratio is above this: the
+        model is good.
     exact_limit : int, default=16
-        Number of parameters up to which the curvature is exact; beyond, Hutchinson's estimate
-        with `n_probes` random vectors.
+        For "diagonal": number of parameters up to which the curvature is exact; beyond,
+        Hutchinson's estimate with `n_probes` random vectors.
     n_probes : int, default=8
         See `exact_limit`.
+    memory : int, default=10
+        For "lbfgs": number of pairs that are kept.
     damping : float, default=1e-6
         :math:`\varepsilon` per rate.
     stationary_tol : float, default=1e-6
@@ -123,6 +144,9 @@ class TrustRegionController(RateController):
         For "variational": "given" says that the loss is the mean negative log-likelihood, as the
         cross-entropy is; "gaussian" that it is a mean squared error, of which
         :math:`\frac12 \log(2 \pi e L)` is taken, the likelihood under the variance that fits best.
+    process_group : torch.distributed.ProcessGroup, default=None
+        Processes that train together; None is all of them where `torch.distributed` is
+        initialised, else this one alone. See the notes.
     seed : int, default=0
         Seed of the random vectors of `n_probes`.
 
@@ -130,10 +154,11 @@ class TrustRegionController(RateController):
     ----------
     history : dict of lists
         One entry an update: ``step`` (optimizer steps so far), ``radius`` (the one in force before
-        the decision that ended the update), ``step_norm`` (the distance moved, at most the radius;
-        0 when rejected), ``rho``, ``accepted``, ``loss`` and ``objective`` (:math:`L` of
-        the training batch and :math:`J` before the move), ``mean_rate`` (after it), ``n_rates``
-        (divide radius and step_norm by its square root to get them per rate).
+        the decision that ended the update, or that last moved the rates), ``step_norm`` (the
+        distance moved, at most the radius; 0 when rejected), ``rho``, ``accepted``, ``loss`` and
+        ``objective`` (:math:`L` of the training batch and :math:`J` before the move), ``mean_rate``
+        (after it), ``n_rates`` (divide radius and step_norm by its square root to get them per
+        rate).
     radius : float
         Radius with which the next update starts, per square root of the number of rates.
     collapsed : bool
@@ -144,11 +169,21 @@ class TrustRegionController(RateController):
     Notes
     -----
     An update costs one pass forward and backward, one Hessian-vector product a parameter (two to
-    four a layer with the policies by name), and one pass forward for each try. With "validation", a
+    four a layer with the policies by name; one in all with "kronecker", none with "lbfgs"), and one
+    pass forward for each try ("lbfgs": and backward). With "validation", a
     pass over the held-out rows comes with each of them, each evaluation needs the gradient in the
     weights, and curvatures are differences of gradients. Other random layers
     in the network (`torch.nn.Dropout`) draw anew in each evaluation and blur the ratio. Weights'
     ``grad`` is not touched, and the layers' generators are used once an update, for :math:`u`.
+
+    Where several processes train together, every one must call `step` equally often, also after a
+    batch that it has no share of. All take the same steps: the running statistics are pooled after
+    each training step, in one message; value, gradient and curvature in another at each update,
+    weighted by the number of samples, and the values at trial points in one each. Rates that depend
+    on the sample need further ones for the metric and for distances. An evaluation of `loss`
+    through `torch.nn.parallel.DistributedDataParallel` sends messages of its own, which a process
+    without samples would not answer: let `loss` call the module inside (``net.module``) where that
+    may happen.
 
     References
     ----------
@@ -159,6 +194,8 @@ class TrustRegionController(RateController):
        (the unrolled step).
     .. [4] D. Molchanov, A. Ashukha and D. Vetrov, "Variational Dropout Sparsifies Deep Neural
        Networks", ICML 2017.
+    .. [5] T. Steihaug, "The Conjugate Gradient Method and Trust Regions in Large Scale
+       Optimization", SIAM Journal on Numerical Analysis 20(3), 626-637, 1983.
 
     Examples
     --------
@@ -180,7 +217,7 @@ class TrustRegionController(RateController):
     True
     """
 
-    _state_names = ("radius", "collapsed", "_n_small", "_generator_state")
+    _state_names = ("radius", "collapsed", "_n_small", "_generator_state", "_curvature_state")
 
     def __init__(
         self,
@@ -198,9 +235,14 @@ class TrustRegionController(RateController):
         update_every: int = 10,
         warmup_steps: int = 10,
         temperature: float = 0.5,
+        curvature: str | Curvature = "diagonal",
+        step: str | StepSolver = "cauchy",
         max_retries: int = 2,
+        max_inner: int = 1,
+        rho_stop: float = 0.9,
         exact_limit: int = 16,
         n_probes: int = 8,
+        memory: int = 10,
         damping: float = 1e-6,
         stationary_tol: float = 1e-6,
         collapse_after: int = 3,
@@ -210,6 +252,7 @@ class TrustRegionController(RateController):
         kl_weight: float = 1.0,
         n_samples: int | None = None,
         likelihood: str = "given",
+        process_group: Any = None,
         seed: int = 0,
     ) -> None:
         kind = _entry("objective", objective, OBJECTIVES)
@@ -223,8 +266,15 @@ class TrustRegionController(RateController):
             "stationary_tol", stationary_tol, 0.0, math.inf, open_low=False
         )
         self.max_retries = check_integer("max_retries", max_retries, 0)
+        self.max_inner = check_integer("max_inner", max_inner, 1)
+        self.rho_stop = check_float("rho_stop", rho_stop, 0.0, math.inf, open_low=False)
         self.exact_limit = check_integer("exact_limit", exact_limit, 0)
         self.n_probes = check_integer("n_probes", n_probes, 1)
+        self.memory = check_integer("memory", memory, 1)
+        self.solver = make_step(step)
+        self.curvature = make_curvature(
+            curvature, exact_limit=self.exact_limit, n_probes=self.n_probes, memory=self.memory
+        )
         self.collapse_after = check_integer("collapse_after", collapse_after, 1)
         self.lookahead = check_float("lookahead", lookahead, 0.0, math.inf, open_low=True)
         self.kl_weight = check_float("kl_weight", kl_weight, 0.0, math.inf, open_low=False)
@@ -239,7 +289,21 @@ class TrustRegionController(RateController):
         self._generator_state = torch.Generator().manual_seed(seed).get_state()
         layers = check_layers(layers)
         kind.check_layers(layers)
-        super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
+        self.curvature.check_layers(layers)
+        super().__init__(
+            layers,
+            update_every=update_every,
+            warmup_steps=warmup_steps,
+            process_group=process_group,
+        )
+
+    @property
+    def _curvature_state(self) -> Any:
+        return self.curvature.state
+
+    @_curvature_state.setter
+    def _curvature_state(self, state: Any) -> None:
+        self.curvature.state = state
 
     def _check_needs(self, losses: Losses) -> None:
         OBJECTIVES[self.objective].check_needs(self, losses)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ._base import RateController, adopt, check_float, fitted_step, refresh
-from ._group import RateGroup, distance, mean_rate, n_rates
+from ._group import RateGroup, n_rates
 from ._objective import Losses, relaxed_loss
 from ._protocol import RateLayer
 
@@ -44,6 +45,8 @@ class DecayController(RateController):
         Optimizer steps in which the rates stand still and statistics are gathered.
     temperature : float, default=0.5
         Temperature of the relaxed masks with which the loss is recorded.
+    process_group : torch.distributed.ProcessGroup, default=None
+        As of `TrustRegionController`.
 
     Attributes
     ----------
@@ -81,24 +84,32 @@ class DecayController(RateController):
         update_every: int = 10,
         warmup_steps: int = 10,
         temperature: float = 0.5,
+        process_group: Any = None,
     ) -> None:
         self.target = check_float("target", target, 0.0, 1.0, open_low=False)
         self.decay = check_float("decay", decay, 0.0, 1.0, open_low=False)
         self.max_change = check_float("max_change", max_change, 0.0, math.inf, open_low=True)
         self.temperature = check_float("temperature", temperature, 0.0, math.inf, open_low=True)
         self._initial: float | None = None
-        super().__init__(layers, update_every=update_every, warmup_steps=warmup_steps)
+        super().__init__(
+            layers,
+            update_every=update_every,
+            warmup_steps=warmup_steps,
+            process_group=process_group,
+        )
 
     def _update(self, group: RateGroup, losses: Losses) -> None:
         old = [layer.snapshot() for layer in group.layers]
         rates = group.rates(group.omega, old)
         if self._initial is None:
-            self._initial = mean_rate(rates)
+            self._initial = group.mean_rate(rates)
         radius = self.max_change * n_rates(rates) ** 0.5
         uniforms: list[list[Tensor]] = [[] for _ in group.layers]
-        with torch.no_grad():
-            loss = relaxed_loss(group, group.omega, losses.train, uniforms, self.temperature)
-        value = float(loss)
+        loss = torch.zeros(())
+        if group.n_samples:
+            with torch.no_grad():
+                loss = relaxed_loss(group, group.omega, losses.train, uniforms, self.temperature)
+        value = float(self.ranks.mean([loss.double()], group.n_samples)[0])
         snapshots, _ = refresh(group, old, rates, radius / 2)
         target = self.target + (self._initial - self.target) * self.decay ** (self.n_updates + 1)
         step = fitted_step(group, _step_to(target, group, snapshots), snapshots, rates, radius)
@@ -108,12 +119,12 @@ class DecayController(RateController):
         self._record(
             step=self.n_steps,
             radius=radius,
-            step_norm=distance(after, rates),
+            step_norm=group.distance(after, rates),
             rho=math.nan,
             accepted=True,
             loss=value,
             objective=value,
-            mean_rate=mean_rate(after),
+            mean_rate=group.mean_rate(after),
             n_rates=n_rates(rates),
         )
 
@@ -127,6 +138,6 @@ def _step_to(target: float, group: RateGroup, snapshots: list) -> Tensor:
     while high - low > 1e-4:
         middle = (low + high) / 2
         moved = torch.clamp(omega + middle * direction, lower, upper)
-        below = mean_rate(group.rates(moved, snapshots)) < target
+        below = group.mean_rate(group.rates(moved, snapshots)) < target
         low, high = (middle, high) if below else (low, middle)
     return torch.clamp(omega + high * direction, lower, upper) - omega

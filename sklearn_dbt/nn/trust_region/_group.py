@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ._protocol import RateLayer
+from ._ranks import Ranks
+from ._step import stationarity
 
 
 class RateGroup:
@@ -20,11 +23,27 @@ class RateGroup:
     .. math:: d(\pi, \pi')^2 = \sum_{\text{layers}} \frac1B \sum_{b, k} (\pi_{bk} - \pi'_{bk})^2 .
     """
 
-    def __init__(self, layers: Sequence[RateLayer], probes: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[RateLayer],
+        probes: Sequence[Tensor],
+        ranks: Ranks | None = None,
+        n_samples: int = 1,
+    ) -> None:
         self.layers = list(layers)
         self.probes = list(probes)
+        self.ranks = Ranks() if ranks is None else ranks
+        self.n_samples = n_samples  # in this process: its weight among the ranks
         self._stored = [layer.get_omega() for layer in self.layers]
         self._sizes = [omega.numel() for omega in self._stored]
+        # Rates that do not depend on the sample are the same on every rank: nothing to send.
+        self._pooled = self.ranks.several and any(map(depends_on_sample, self.layers))
+
+    @property
+    def columns(self) -> list[slice]:
+        """Each layer's place in the flat vector."""
+        ends = list(itertools.accumulate(self._sizes, initial=0))
+        return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     @property
     def omega(self) -> Tensor:
@@ -69,43 +88,97 @@ class RateGroup:
             )
         ]
 
-    def scaled_rates(self, omega: Tensor, snapshots: Sequence[Any]) -> Tensor:
-        """All smooth rates in one vector whose Euclidean norm is the distance's."""
-        rates = self.rates(omega, snapshots, smooth=True)
-        return torch.cat([(r / len(r) ** 0.5).flatten().to(omega.device) for r in rates])
+    def jacobian(self, omega: Tensor, snapshots: Sequence[Any]) -> list[Tensor]:
+        """Each layer's derivatives of smooth rates, shape (n_samples, n_rates, n_parameters).
 
-    def jacobian(self, omega: Tensor, snapshots: Sequence[Any]) -> Tensor:
-        """Derivative of `scaled_rates`, shape (n_rows, n_parameters)."""
-        omega = omega.detach().requires_grad_()
-        with torch.enable_grad():
-            rates = self.scaled_rates(omega, snapshots)
-            if not rates.requires_grad:
-                return torch.zeros(len(rates), len(omega), dtype=torch.float64)
-            # Few parameters, many rates: a column is the derivative of Aᵀv in v.
-            v = torch.zeros_like(rates, requires_grad=True)
-            (pulled,) = torch.autograd.grad(
-                rates, omega, v, create_graph=True, materialize_grads=True
+        They are divided by the root of the number of samples, so that their length is the
+        distance's.
+        """
+        parts = omega.detach().split(self._sizes)
+        return [
+            _derivatives(layer, part.to(stored.device), probe, nu).to(omega.device)
+            for layer, part, stored, probe, nu in zip(
+                self.layers, parts, self._stored, self.probes, snapshots, strict=True
             )
-            columns = [
-                torch.autograd.grad(entry, v, retain_graph=True, materialize_grads=True)[0]
-                for entry in pulled
-            ]
-        return torch.stack(columns, dim=-1)
+        ]
 
-    def box(self, omega: Tensor, snapshots: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """How far the scaled rates may still go down and up (rates that are zero: not down)."""
-        down, up = [], []
-        for layer, rates in zip(self.layers, self.rates(omega, snapshots), strict=True):
+    def metric(self, jacobian: Sequence[Tensor], damping: float) -> Tensor:
+        r"""Metric :math:`A^\top A + \varepsilon I` of all layers' derivatives."""
+        blocks = [block.flatten(0, 1) for block in jacobian]
+        metric = torch.block_diag(*(block.T @ block for block in blocks))
+        if self._pooled:
+            (metric,) = self.ranks.mean([metric], self.n_samples)
+        metric.diagonal().add_(damping)
+        return metric
+
+    def stationarity(
+        self,
+        jacobian: Sequence[Tensor],
+        gradient: Tensor,
+        rates: Sequence[Tensor],
+    ) -> float:
+        """Length of the projected gradient in the space of rates; see `stationarity`."""
+        square = torch.zeros((), dtype=torch.float64)
+        parts = gradient.split(self._sizes)
+        for layer, block, part, r in zip(self.layers, jacobian, parts, rates, strict=True):
             low, high = layer.rate_bounds()
-            scale = len(rates) ** 0.5
-            down.append(((low - rates).clamp_max(0) / scale).flatten().to(omega.device))
-            up.append(((high - rates).clamp_min(0) / scale).flatten().to(omega.device))
-        return torch.cat(down), torch.cat(up)
+            scale = len(r) ** 0.5
+            # What is zero cannot shrink.
+            down, up = (low - r).clamp_max(0) / scale, (high - r).clamp_min(0) / scale
+            room = (down.flatten().to(part.device), up.flatten().to(part.device))
+            square += stationarity(block.flatten(0, 1), part, *room) ** 2
+        if self._pooled:
+            (square,) = self.ranks.mean([square], self.n_samples)
+        return float(square) ** 0.5
+
+    def distance(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
+        """Distance of two lists of rates, over the samples of all ranks."""
+        own = distance(a, b)
+        if not self._pooled:
+            return own
+        (square,) = self.ranks.mean([torch.tensor(own**2, dtype=torch.float64)], self.n_samples)
+        return float(square) ** 0.5
+
+    def mean_rate(self, rates: Sequence[Tensor]) -> float:
+        """Mean rate over the samples of all ranks."""
+        own = mean_rate(rates)
+        if not self._pooled:
+            return own
+        (mean,) = self.ranks.mean([torch.tensor(own, dtype=torch.float64)], self.n_samples)
+        return float(mean)
+
+
+def depends_on_sample(layer: RateLayer) -> bool:
+    """Whether a layer's rates depend on the sample, as far as is known."""
+    return bool(getattr(getattr(layer, "policy", None), "per_sample", True))
+
+
+def _derivatives(layer: RateLayer, omega: Tensor, probe: Tensor, snapshot: Any) -> Tensor:
+    """Derivatives of a layer's smooth rates over the root of the number of samples."""
+    omega = omega.requires_grad_()
+    with torch.enable_grad():
+        rates = torch.atleast_2d(layer.rates_at(omega, probe, snapshot, smooth=True))
+        if not rates.requires_grad:
+            return torch.zeros(*rates.shape, len(omega), dtype=torch.float64)
+        # Few parameters, many rates: a column is the derivative of Aᵀv in v.
+        v = torch.zeros_like(rates, requires_grad=True)
+        (pulled,) = torch.autograd.grad(rates, omega, v, create_graph=True, materialize_grads=True)
+        columns = [
+            torch.autograd.grad(entry, v, retain_graph=True, materialize_grads=True)[0]
+            for entry in pulled
+        ]
+    return torch.stack(columns, dim=-1) / len(rates) ** 0.5
 
 
 def distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
     r"""Distance :math:`d(\pi, \pi')` of two lists of rates of shape (n_samples, n_rates)."""
-    return sum(float((x - y).square().sum(-1).mean()) for x, y in zip(a, b, strict=True)) ** 0.5
+    squares = [_mean_over_samples((x - y).square()) for x, y in zip(a, b, strict=True)]
+    return sum(map(float, squares)) ** 0.5
+
+
+def _mean_over_samples(values: Tensor) -> Tensor:
+    """Sum over rates of the mean over samples; 0 where there are none."""
+    return values.sum() / max(len(values), 1)
 
 
 def n_rates(rates: Sequence[Tensor]) -> int:
@@ -115,7 +188,7 @@ def n_rates(rates: Sequence[Tensor]) -> int:
 
 def mean_rate(rates: Sequence[Tensor]) -> float:
     """Mean over all layers' rates, each distinct rate once."""
-    return sum(float(r.mean(0).sum()) for r in rates) / n_rates(rates)
+    return sum(float(_mean_over_samples(r)) for r in rates) / n_rates(rates)
 
 
 def _double(tensor: Tensor) -> Tensor:

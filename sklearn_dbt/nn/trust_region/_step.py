@@ -11,7 +11,7 @@ from torch import Tensor
 from ._model import QuadraticModel
 from ._walk import Walk
 
-__all__ = ["cauchy_step", "longest_fraction", "stationarity"]
+__all__ = ["cauchy_step", "longest_within", "stationarity"]
 
 
 def cauchy_step(
@@ -57,7 +57,7 @@ def cauchy_step(
     >>> from sklearn_dbt.nn.trust_region import QuadraticModel, cauchy_step
     >>> model = QuadraticModel(0.0, torch.tensor([1.0, 0.0]), torch.ones(2), torch.eye(2))
     >>> cauchy_step(model, 0.25).tolist(), cauchy_step(model, 9.0).tolist()
-    ([-0.25, -0.0], [-1.0, -0.0])
+    ([-0.25, 0.0], [-1.0, 0.0])
     """
     walk = Walk(model, radius, lower, upper)
     direction = walk.descent(model.gradient).direction
@@ -108,15 +108,24 @@ def stationarity(
     return float((-reachable).clamp(room_down, room_up).norm())
 
 
-def longest_fraction(fits: Callable[[float], bool], n_halvings: int = 30) -> float:
-    """Largest fraction in [0, 1], to bisection accuracy, that fits.
+def longest_within(
+    length: Callable[[float], float], limit: float, tol: float = 1e-3, n_tries: int = 40
+) -> float:
+    """Largest fraction in [0, 1], nearly, of a move whose length is within a limit.
+
+    The length is taken to grow about linearly: where the whole move is too long, fractions are
+    interpolated between one that fits and one that does not.
 
     Parameters
     ----------
-    fits : callable
-        Whether a fraction fits; 0 is taken to fit.
-    n_halvings : int, default=30
-        Number of bisections.
+    length : callable
+        Length of a fraction of the move; that of 0 is taken to be within the limit.
+    limit : float
+        Largest length.
+    tol : float, default=1e-3
+        Relative part of the limit, or of the fraction, that may be left unused.
+    n_tries : int, default=40
+        Largest number of fractions that are tried.
 
     Returns
     -------
@@ -125,16 +134,26 @@ def longest_fraction(fits: Callable[[float], bool], n_halvings: int = 30) -> flo
 
     Examples
     --------
-    >>> from sklearn_dbt.nn.trust_region import longest_fraction
-    >>> round(longest_fraction(lambda t: t * t <= 0.25), 6)
+    >>> from sklearn_dbt.nn.trust_region import longest_within
+    >>> round(longest_within(lambda t: t * t, 0.25), 3)
     0.5
     """
-    if fits(1.0):
+    at = length(1.0)
+    if at <= limit:
         return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(n_halvings):
-        middle = (low + high) / 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-        if high - low <= 1e-3 * high:
+    aim = (1 - tol / 2) * limit
+    low, high, under, over, side = 0.0, 1.0, -aim, at - aim, 0
+    for _ in range(n_tries):
+        guess = low - (high - low) * under / (over - under)
+        middle = guess if low < guess < high else (low + high) / 2
+        at = length(middle)
+        # The end that stays twice is trusted half as much (the Illinois rule).
+        if at <= limit:
+            over = over / 2 if side == -1 else over
+            low, under, side = middle, min(at - aim, 0.0), -1
+        else:
+            under = under / 2 if side == 1 else under
+            high, over, side = middle, at - aim, 1
+        if (side == -1 and at >= (1 - tol) * limit) or high - low <= tol * high:
             break
     return low

@@ -124,7 +124,7 @@ def kl_divergence(p: Tensor) -> Tensor:
     >>> import torch
     >>> from sklearn_dbt.nn.trust_region import kl_divergence
     >>> kl_divergence(torch.tensor([0.01, 0.5, 0.99])).round(decimals=3)
-    tensor([2.934, 0.431, 0.005])
+    tensor([2.9340, 0.4310, 0.0050])
     """
     k1, k2, k3 = 0.63576, 1.87320, 1.48695
     log_alpha = p.log() - torch.log1p(-p)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_dbt.nn.dropout import TransformDropout
+from sklearn_dbt.nn.dropout import Policy, TransformDropout
 from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
 
 N_ROWS, N_TIMES = 64, 16
@@ -418,3 +418,31 @@ def test_decay_reaches_its_target_with_real_layers():
     assert controller.history["mean_rate"][-1] == pytest.approx(0.1, abs=2e-3)
     rates = torch.cat([layer.rates for layer in dropouts(net)])
     assert rates.mean() == pytest.approx(0.1, abs=2e-3)
+
+
+@pytest.mark.parametrize("bias", [-7.0, -12.0])
+def test_rates_that_are_zero_come_back_one_by_one_where_it_pays(bias):
+    # The sigmoid is flat there; the step is measured in the rates, so that it does not matter.
+    start = torch.full((8,), 0.0)
+    start[:4] = bias
+    layer = TransformDropout(8, "dct", Policy(bias=start, bias_sharing="coefficient"), seed=0)
+    assert (layer.rates == 0).tolist() == [True] * 4 + [False] * 4
+    controller = TrustRegionController([layer], update_every=1, warmup_steps=0, radius_max=0.1)
+    x = torch.ones(256, 8)
+    wanted = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # dropping these pays
+
+    def loss():
+        noise = layer.basis.analysis(layer(layer.basis.synthesis(x)) - layer.basis.synthesis(x))
+        return (noise.square().mean(0) * (0.5 - wanted)).sum()
+
+    for _ in range(60):
+        loss()
+        controller.step(loss)
+    rates = layer.rates
+    assert (rates[:2] > 0.01).all()
+    assert (rates[2:4] == 0).all()
+    assert (rates[4:] < 0.45).all()
+    assert all(
+        d <= r + 1e-6
+        for d, r in zip(controller.history["step_norm"], controller.history["radius"], strict=True)
+    )

@@ -18,26 +18,16 @@ def test_uniforms_are_the_words_of_the_torch_oracle(shape):
         assert torch.equal(uniforms(seed, *shape).double(), expected.double())
 
 
-@pytest.mark.parametrize(
-    ("dtype", "rate_dtype"),
-    [
-        (torch.float32, torch.float32),
-        (torch.complex64, torch.float32),
-        (torch.float64, torch.float64),
-        (torch.complex128, torch.float64),
-        (torch.float64, torch.float32),
-        (torch.complex64, torch.float64),
-    ],
-)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
 @pytest.mark.parametrize("per_row", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 9])
-def test_scaling_is_the_formula(dtype, rate_dtype, per_row, n):
+def test_scaling_is_the_formula(dtype, per_row, n):
     g = torch.Generator().manual_seed(n)
     c = torch.randn(4, 6, n, generator=g, dtype=dtype)
-    rates = 0.9 * torch.rand((4, 6, n) if per_row else (n,), generator=g, dtype=rate_dtype)
+    rates = 0.9 * torch.rand((4, 6, n) if per_row else (n,), generator=g, dtype=c.real.dtype)
     rates[..., 0] = 0
     keep = words(5, c.shape) >= (rates.double() * 2**32).long()
-    expected = c * (keep / (1 - rates.double())).to(c.real.dtype)
+    expected = c * (keep / (1 - rates))
     scaled = c.clone()
     _kernels.scale_(scaled, rates, 5)
     torch.testing.assert_close(scaled, expected, rtol=3e-7, atol=0)
@@ -49,7 +39,7 @@ def test_threads_change_nothing(monkeypatch):
     c = torch.ones(7, 10)
     rates = torch.linspace(0, 0.9, 10)
     results = []
-    for enough in (2**20, 1):
+    for enough in (2**21, 1):
         monkeypatch.setattr(_kernels, "_ENOUGH", enough)
         monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
         scaled = c.clone()

@@ -123,6 +123,21 @@ def test_a_source_that_drew_for_a_device_loads_where_there_is_none():
     assert torch.equal(pickle.loads(pickle.dumps(source)).draw((4,), CPU), twin.draw((4,), CPU))
 
 
+def test_a_state_may_be_taken_and_set_anywhere():
+    source = UniformSource(0)
+    states, seeds = [], []
+    for _ in range(150):  # more than are drawn at once
+        states.append(source.get_state())
+        seeds.append(source.seed())
+    other = UniformSource(1)
+    for i in (149, 0, 1, 63, 64, 65, 127, 128):
+        other.set_state(states[i])
+        assert torch.equal(other.get_state(), states[i])
+        assert [other.seed() for _ in range(150 - i)] == seeds[i:]
+    with pytest.raises(RuntimeError):
+        other.set_state(states[0][:-1])
+
+
 def test_seeds_are_of_63_bits_and_all_different():
     source = UniformSource(0)
     seeds = {source.seed() for _ in range(1000)}

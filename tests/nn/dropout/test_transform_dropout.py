@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_dbt.nn.basis import DCT, Basis, Layout
+from sklearn_dbt.nn.basis import DCT, Basis, Layout, SpatialDFT
 from sklearn_dbt.nn.dropout import (
     Band,
     Policy,
@@ -471,3 +471,46 @@ def test_repr_shows_the_rate():
     assert repr(TransformDropout(8, "dct", "uniform", p=0.25)).startswith(
         "TransformDropout(\n  8, mean_rate=0.25"
     )
+
+
+def test_an_array_s_complex_snapshots_are_dropped_and_observed():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(512, 4, generator=generator, dtype=torch.complex64)
+    layer = TransformDropout(4, SpatialDFT(4), "sample_energy", p=0.5, seed=1)
+    y = layer(x)
+    assert y.dtype == torch.complex64
+    kept = layer.basis.analysis(y).abs() > 1e-5
+    assert 0.3 < kept.float().mean() < 0.7
+    assert layer.observe(x)
+    expected = layer.basis.analysis(x).abs().square().mean(0)
+    torch.testing.assert_close(layer.snapshot().log_energy.exp(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_real_input_stays_real_where_the_basis_takes_complex_signals():
+    x = torch.randn(20000, 3, generator=torch.Generator().manual_seed(0))
+    layer = TransformDropout(3, SpatialDFT(3), "uniform", p=0.5, seed=1)
+    y = layer(x)
+    assert y.dtype == torch.float32
+    error = ((y - x) * x).mean(0)  # 0 in expectation
+    assert error.abs().max() < 0.05
+
+
+@pytest.mark.parametrize("policy", ["energy", "sample_energy"])
+def test_recorded_rates_are_those_of_relaxed_passes_and_can_be_differentiated(policy):
+    layer = TransformDropout(6, "dct", policy, seed=0)
+    x = torch.randn(5, 2, 6, generator=torch.Generator().manual_seed(0))
+    layer.observe(x)
+    omega = layer.get_omega().requires_grad_()
+    with layer.recording() as recorded, layer.relaxed(omega, [], 0.5):
+        loss = layer(x).square().sum() + layer(2 * x).square().sum()
+    assert [r.shape for r in recorded] == [(5, 2, 6), (5, 2, 6)]
+    expected = layer.rates_at(omega, layer.make_probe(x).float(), layer.snapshot(), smooth=True)
+    torch.testing.assert_close(
+        recorded[0], expected.reshape(-1, 2 if policy != "energy" else 1, 6).expand(5, 2, 6)
+    )
+    slopes = torch.autograd.grad(loss, recorded, retain_graph=True)
+    (total,) = torch.autograd.grad(loss, omega, retain_graph=True)
+    through = torch.autograd.grad(recorded, omega, slopes)[0]
+    torch.testing.assert_close(through, total)
+    layer(x)
+    assert len(recorded) == 2

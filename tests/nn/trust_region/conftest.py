@@ -18,11 +18,15 @@ class PlainLayer:
         self.captured = torch.zeros(1)
         self.shift, self.proposal = torch.zeros(()), torch.zeros(())
         self.n_adopted = 0
+        self.recorded = None
 
     @property
     def current(self):
         omega = self.omega if self.relaxed_omega is None else self.relaxed_omega
-        return self.rates_at(omega, None, self.shift)
+        rates = self.rates_at(omega, None, self.shift)
+        if self.recorded is not None:
+            self.recorded.append(rates)
+        return rates
 
     def get_omega(self):
         return self.omega.clone()
@@ -77,6 +81,12 @@ class PlainLayer:
         self.relaxed_omega = omega
         yield
         self.relaxed_omega = None
+
+    @contextmanager
+    def recording(self):
+        self.recorded = []
+        yield self.recorded
+        self.recorded = None
 
     def get_rng_state(self):
         return torch.zeros(1, dtype=torch.uint8)

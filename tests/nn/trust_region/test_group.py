@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sklearn_dbt.nn.trust_region import stationarity
 from sklearn_dbt.nn.trust_region._group import RateGroup, distance, mean_rate, n_rates
 
 
@@ -61,14 +62,24 @@ def test_distance_is_the_definition(group):
     assert mean_rate(a) == pytest.approx(expected)
 
 
-def test_scaled_rates_have_the_distance_as_their_norm_and_the_jacobian_is_theirs(group):
+def scaled(group, omega):
+    rates = group.rates(omega, SNAPSHOTS, smooth=True)
+    return torch.cat([(r / len(r) ** 0.5).flatten() for r in rates])
+
+
+def test_the_jacobian_is_the_rates_derivative_and_its_length_the_distance(group):
     omega = group.omega
-    scaled = lambda w: group.scaled_rates(w, SNAPSHOTS)  # noqa: E731
     a, b = (group.rates(w, SNAPSHOTS, smooth=True) for w in (omega, omega + 0.3))
-    assert float((scaled(omega) - scaled(omega + 0.3)).norm()) == pytest.approx(distance(a, b))
-    # Single precision in the second layer's parameters, double in the rates made of them.
-    expected = torch.autograd.functional.jacobian(scaled, omega)
-    torch.testing.assert_close(group.jacobian(omega, SNAPSHOTS), expected)
+    square = (scaled(group, omega) - scaled(group, omega + 0.3)).square().sum()
+    assert float(square) ** 0.5 == pytest.approx(distance(a, b))
+    expected = torch.autograd.functional.jacobian(lambda w: scaled(group, w), omega)
+    blocks = group.jacobian(omega, SNAPSHOTS)
+    assert [tuple(block.shape) for block in blocks] == [(1, 3, 3), (7, 5, 2)]
+    assert group.columns == [slice(0, 3), slice(3, 5)]
+    found = torch.block_diag(*(block.flatten(0, 1) for block in blocks))
+    torch.testing.assert_close(found, expected)
+    metric = group.metric(blocks, 0.5)
+    torch.testing.assert_close(metric, expected.T @ expected + 0.5 * torch.eye(5).double())
 
 
 def test_a_rate_that_does_not_depend_on_parameters_has_a_zero_jacobian(group):
@@ -77,14 +88,17 @@ def test_a_rate_that_does_not_depend_on_parameters_has_a_zero_jacobian(group):
             return torch.zeros(4, dtype=omega.dtype)
 
     locked = RateGroup([Locked([1.0, 2.0])], [None])
-    assert locked.jacobian(locked.omega, [None]).tolist() == [[0.0, 0.0]] * 4
+    assert locked.jacobian(locked.omega, [None])[0].tolist() == [[[0.0, 0.0]] * 4]
 
 
-def test_box_is_the_room_that_is_left(group):
-    down, up = group.box(group.omega, SNAPSHOTS)
-    rates = group.rates(group.omega, SNAPSHOTS)
-    torch.testing.assert_close(down[:3], -rates[0][0])
-    torch.testing.assert_close(up[:3], 1 - rates[0][0])
-    torch.testing.assert_close(up[3:], (0.9 - rates[1]).flatten() / 7**0.5)
-    assert (rates[1] == 0).any()
-    assert not down[3:][rates[1].flatten() == 0].any()  # what is zero cannot shrink
+def test_stationarity_is_that_of_all_layers_inside_the_box(group):
+    omega, gradient = group.omega, torch.tensor([1.0, -2.0, 3.0, 0.5, -1.0], dtype=torch.float64)
+    rates = group.rates(omega, SNAPSHOTS)
+    assert (rates[1] == 0).any()  # what is zero cannot shrink
+    blocks = group.jacobian(omega, SNAPSHOTS)
+    down = torch.cat([-rates[0][0], (-rates[1] / 7**0.5).flatten()])
+    up = torch.cat([1 - rates[0][0], ((0.9 - rates[1]) / 7**0.5).flatten()])
+    expected = stationarity(
+        torch.block_diag(*(b.flatten(0, 1) for b in blocks)), gradient, down, up
+    )
+    assert group.stationarity(blocks, gradient, rates) == pytest.approx(expected)

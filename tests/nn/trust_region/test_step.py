@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn_dbt.nn.trust_region import (
     QuadraticModel,
     cauchy_step,
-    longest_fraction,
+    longest_within,
     stationarity,
 )
 
@@ -102,7 +102,16 @@ def test_stationarity_sees_through_saturation_and_the_box():
 
 
 @given(st.floats(0, 1))
-def test_longest_fraction_fits(limit):
-    fraction = longest_fraction(lambda t: t <= limit)
-    assert fraction <= limit
-    assert fraction >= limit * (1 - 2e-3) - 1e-8
+def test_longest_within_fits(limit):
+    for bend in (0.5, 1.0, 3.0):
+        fraction = longest_within(lambda t, bend=bend: t**bend, limit**bend)
+        assert fraction**bend <= limit**bend
+        assert fraction >= limit * (1 - 3e-3) - 1e-8
+
+
+def test_longest_within_takes_few_tries():
+    # A distance is nearly linear, and each try costs rates of all samples.
+    tries = []
+    longest_within(lambda t: tries.append(t) or 0.3 * t + 0.05 * t**2, 0.1)
+    assert len(tries) <= 5
+    assert longest_within(lambda _: math.nan, 1.0) == 0

@@ -1,0 +1,169 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_dbt.nn.dropout import EnsembleDropout, TransformDropout
+from sklearn_dbt.nn.trust_region import DecayController, RateLayer, TrustRegionController
+
+N = 12
+KINDS = {
+    "one transform": [("dct", "energy"), ("dct", "index"), ("dct", "uniform")],
+    "many": [("fourier", "energy"), ("dct", "frequency"), ("dwt", "sample_energy")],
+    "adapting": [("pca", "energy"), ("dct", "sample_energy")],
+}
+
+
+def signal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def ensemble(kind="many", **kwargs):
+    members = [TransformDropout(N, b, p, p=0.3 + 0.1 * i) for i, (b, p) in enumerate(KINDS[kind])]
+    return EnsembleDropout(members, **{"seed": 0, **kwargs})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("learn", [False, True])
+def test_rates_are_the_convex_combination(kind, learn):
+    layer = ensemble(kind, weights=[3.0, 1.0, 2.0][: len(KINDS[kind])], learn_weights=learn)
+    x = signal(6, 2, N) * torch.arange(1, N + 1)
+    layer.observe(x)
+    a = torch.tensor([3.0, 1.0, 2.0])[: len(KINDS[kind])]
+    a = a / a.sum()
+    torch.testing.assert_close(layer.weights, a)
+    expected = torch.zeros(6, 2, layer.basis.n_coefficients)
+    for weight, member in zip(a, layer.members, strict=True):
+        rates = member._rates_for(member.basis.analysis(x))
+        rates = rates.expand(6, 2, -1).numpy()
+        f, g = (b.layout.frequency.numpy() for b in (member.basis, layer.basis))
+        if len(f) != len(g):
+            knots = np.unique(f)
+            mean = np.stack([rates[..., f == knot].mean(-1) for knot in knots], -1)
+            rates = np.stack([[np.interp(g, knots, m) for m in row] for row in mean])
+        expected += weight * torch.as_tensor(np.asarray(rates, dtype=np.float32))
+    got = layer.rates_at(layer.omega, layer.make_probe(x), layer.snapshot())
+    shape = expected.shape if layer.per_sample else expected.shape[-1:]
+    wanted = expected if layer.per_sample else expected[0, 0]
+    torch.testing.assert_close(got.reshape(shape), wanted, atol=1e-5, rtol=0)
+    if not layer.per_sample:
+        torch.testing.assert_close(layer.rates, got)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expectation_is_the_input_and_evaluation_the_identity(kind):
+    layer = ensemble(kind)
+    x, n = signal(N).double(), 20_000
+    y = layer(x.expand(n, N))
+    error = (y.mean(0) - x) / (y.std(0) / n**0.5)
+    assert error.abs().max() < 4.5
+    assert (y.std(0) > 0.05).all()
+    assert layer.eval()(x) is x
+
+
+def test_what_any_member_locks_is_never_dropped():
+    members = [
+        TransformDropout(N, "fourier", p=0.9, locks=[(0, 1)], sampling_rate=12.0),
+        TransformDropout(N, "fourier", p=0.9, locks=[(5, 5)], sampling_rate=12.0),
+        TransformDropout(N, "dct", p=0.9, locks=[(3, 3)], sampling_rate=12.0),
+    ]
+    layer = EnsembleDropout(members, seed=0)
+    assert (layer.rates == 0).nonzero().flatten().tolist() == [0, 1, 3, 5]
+    layer.set_omega(torch.full_like(layer.omega, 8.0))
+    x = signal(N).double()
+    c, d = layer.basis.analysis(x), layer.basis.analysis(layer(x.expand(10_000, N)))
+    kept = d[:, [0, 1, 3, 5]]
+    torch.testing.assert_close(kept, c[[0, 1, 3, 5]].expand(10_000, 4), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("learn", [False, True])
+def test_relaxed_pass_is_smooth_in_all_parameters(kind, learn):
+    layer = ensemble(kind, learn_weights=learn).double()
+    layer.observe(signal(30, N).double() * torch.arange(1, N + 1))
+    x, uniforms = signal(3, N, seed=1).double(), []
+
+    def fixed(omega):
+        with layer.relaxed(omega, uniforms, 0.5):
+            return layer(x)
+
+    omega = layer.get_omega().requires_grad_()
+    assert len(omega) == sum(m.omega.numel() for m in layer.members) + learn * len(layer.members)
+    assert torch.autograd.gradcheck(fixed, omega)
+    assert torch.autograd.gradgradcheck(fixed, omega)
+    assert len(uniforms) == 1
+    with (
+        pytest.raises(ValueError, match="inputs of the same shape"),
+        layer.relaxed(omega, uniforms, 0.5),
+    ):
+        layer(x[:2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("controller", [TrustRegionController, DecayController])
+def test_a_controller_moves_it_within_its_radius(kind, controller):
+    layer = ensemble(kind, learn_weights=True)
+    assert isinstance(layer, RateLayer)
+    moves = controller([layer], update_every=2, warmup_steps=1)
+    x = signal(16, 2, N)
+    for _ in range(9):
+        loss = lambda: (layer(x) - x).square().mean()  # noqa: E731
+        loss()
+        probe = layer.make_probe(x)
+        before = layer.rates_at(layer.omega.double(), probe, layer.snapshot())
+        n = moves.n_updates
+        moves.step(loss)
+        after = layer.rates_at(layer.omega.double(), probe, layer.snapshot())
+        distance = (torch.atleast_2d(after) - torch.atleast_2d(before)).square().sum(-1).mean()
+        if moves.n_updates > n:
+            assert float(distance) ** 0.5 <= moves.history["radius"][-1] + 1e-6
+            assert float(distance) ** 0.5 == pytest.approx(moves.history["step_norm"][-1], abs=1e-6)
+    assert max(moves.history["step_norm"]) > 0.005
+    assert moves.history["mean_rate"][-1] < moves.history["mean_rate"][0]
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_and_states_continue_as_the_original(clone):
+    layer = ensemble("adapting", learn_weights=True)
+    layer.capture(True)
+    layer.observe(signal(20, N))
+    x = signal(4, N, seed=1)
+    layer(x)
+    copied, other = clone(layer), ensemble("adapting", learn_weights=True, seed=5)
+    assert copied.take_captured() is None
+    layer.set_omega(layer.omega + 0.2)
+    assert not torch.equal(copied.rates, layer.rates)
+    other.load_state_dict(layer.state_dict())
+    other.set_rng_state(layer.get_rng_state())
+    assert torch.equal(other(x), layer(x))
+    assert torch.equal(layer.take_captured(), x)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: EnsembleDropout([]), ValueError, "at least 1 layer"),
+        (lambda: EnsembleDropout([nn.Dropout()]), TypeError, r"members\[0\] must be a Transform"),
+        (
+            lambda: EnsembleDropout([TransformDropout(8), TransformDropout(9)]),
+            ValueError,
+            r"members\[1\] is for 9 features, the first for 8",
+        ),
+        (lambda: EnsembleDropout([TransformDropout(8)] * 2), ValueError, "twice"),
+        (
+            lambda: EnsembleDropout([TransformDropout(8, "pca"), TransformDropout(8)]),
+            ValueError,
+            r"members\[1\] has 5 coefficients and the first member 8",
+        ),
+        (lambda: ensemble(weights=[1.0]), ValueError, r"weights must be 3 positive .* got \[1.0\]"),
+        (lambda: ensemble(weights=[1, 1, 0]), ValueError, "weights must be 3 positive"),
+        (lambda: ensemble(mapping="cubic"), ValueError, "mapping must be one of 'linear'"),
+        (lambda: ensemble().set_omega(torch.zeros(2)), ValueError, "omega must be finite"),
+    ],
+)
+def test_wrong_arguments_raise(make, error, match):
+    with pytest.raises(error, match=match):
+        make()

@@ -1,0 +1,69 @@
+import math
+
+import pytest
+import torch
+
+from sklearn_dbt.nn.trust_region import (
+    DiagonalCurvature,
+    ExactCurvature,
+    TrustRegionController,
+    principal_axes,
+)
+from sklearn_dbt.nn.trust_region._curvature import Place
+
+DOUBLE = torch.float64
+
+
+def spd(n, generator, condition=20.0):
+    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=DOUBLE))
+    return q * torch.logspace(0, math.log10(condition), n, dtype=DOUBLE) @ q.T
+
+
+def smooth(omega):
+    value = (omega.sin() * omega.roll(1).exp()).sum() + omega.prod()
+    return value, value
+
+
+def place(n=4, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    return Place(smooth, torch.randn(n, generator=g, dtype=DOUBLE), spd(n, g), [], None, g)
+
+
+def test_exact_curvature_is_the_hessian():
+    here = place()
+    expansion, curvature = ExactCurvature().expand(here)
+    hessian = torch.autograd.functional.hessian(lambda w: smooth(w)[0], here.omega)
+    torch.testing.assert_close(curvature, hessian)
+    gradient = torch.autograd.functional.jacobian(lambda w: smooth(w)[0], here.omega)
+    torch.testing.assert_close(expansion.gradient, gradient)
+
+
+def test_diagonal_curvature_agrees_with_the_hessian_along_the_metrics_axes_and_only_there():
+    here = place()
+    _, curvature = DiagonalCurvature().expand(here)
+    hessian = torch.autograd.functional.hessian(lambda w: smooth(w)[0], here.omega)
+    axes = principal_axes(here.metric)
+    found, expected = axes.T @ curvature @ axes, axes.T @ hessian @ axes
+    torch.testing.assert_close(found, expected.diagonal().diag())
+    assert not torch.allclose(curvature, hessian)
+
+
+def test_curvatures_of_ones_own_are_taken_as_they_are(plain_layer):
+    class Doubled(ExactCurvature):
+        def expand(self, place):
+            here, curvature = super().expand(place)
+            return here, 2 * curvature
+
+    layer = plain_layer([0.5, 0.5])
+    controller = TrustRegionController(
+        [layer],
+        curvature=Doubled(),
+        step="dogleg",
+        penalty=0.0,
+        radius=1.0,
+        radius_max=1.0,
+        update_every=1,
+        warmup_steps=0,
+    )
+    controller.step(lambda: (layer.current - 0.3).square().sum())
+    assert layer.omega.tolist() == pytest.approx([0.4, 0.4], abs=1e-5)  # half of Newton's step
