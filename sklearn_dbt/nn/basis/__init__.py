@@ -5,6 +5,7 @@ from ._canonical_polyadic import CanonicalPolyadic
 from ._composition import Composition
 from ._cwt import CWT
 from ._dct import DCT
+from ._dictionary import Dictionary
 from ._dwt import DWT
 from ._fourier import Fourier
 from ._fractional_fourier import FractionalFourier
@@ -42,6 +43,7 @@ __all__ = [
     "CanonicalPolyadic",
     "Choice",
     "Composition",
+    "Dictionary",
     "Fourier",
     "FractionalFourier",
     "Gabor",

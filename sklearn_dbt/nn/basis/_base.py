@@ -96,13 +96,14 @@ class Layout:
 
 
 class Basis(nn.Module, ABC):
-    """A linear (or affine) change of coordinates along the last axis of a tensor.
+    """A change of coordinates along the last axis of a tensor: linear, or affine.
 
     A subclass implements `_analysis` and `_synthesis` and hands its `Layout` to this constructor.
     The public methods check the length and the dtype, and compute at least in float32: inputs in
     half precision give float32 or complex64 coefficients, autocasting or not. Fixed numbers are
     buffers, what is learnt by gradients are parameters; the layout is not part of the
-    `state_dict`, since the constructor determines it.
+    `state_dict`, since the constructor determines it. An analysis may also be nonlinear, as a
+    sparse code is, if synthesis is linear: then the subclass says `is_linear = False`.
 
     Parameters
     ----------
@@ -131,6 +132,8 @@ class Basis(nn.Module, ABC):
         As given.
     needs_covariance : bool
         Whether `update_from_moments` changes the basis.
+    is_linear : bool
+        Whether analysis is linear or affine; synthesis is so in any case.
 
     Examples
     --------
@@ -150,6 +153,7 @@ class Basis(nn.Module, ABC):
     """
 
     needs_covariance: bool = False
+    is_linear: bool = True
 
     def __init__(
         self,

@@ -97,6 +97,7 @@ class Composition(Basis):
         )
         self.first, self.second = first, second
         self.needs_covariance = first.needs_covariance or second.needs_covariance
+        self.is_linear = first.is_linear and second.is_linear
 
     def _analysis(self, x: Tensor) -> Tensor:
         return _act(self.second, self.second.analysis, self.first.analysis(x))

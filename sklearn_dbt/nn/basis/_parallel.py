@@ -43,6 +43,7 @@ class _Parallel(Basis):
         )
         self.bases = nn.ModuleList(bases)  # type: ignore[assignment]
         self.needs_covariance = any(basis.needs_covariance for basis in bases)
+        self.is_linear = all(basis.is_linear for basis in bases)
         ends = torch.tensor([basis.n_coefficients for basis in bases]).cumsum(0).tolist()
         self.parts = tuple(map(slice, [0, *ends[:-1]], ends))
 

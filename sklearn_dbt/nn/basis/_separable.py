@@ -101,6 +101,7 @@ class Separable(Basis):
         )
         self.bases = nn.ModuleList(bases)  # type: ignore[assignment]
         self.needs_covariance = needs_covariance
+        self.is_linear = all(b.is_linear for b in bases)
         self.shape = tuple(b.n_features for b in bases)
         self.coefficient_shape = tuple(b.n_coefficients for b in bases)
         # Real members first, then the half spectrum, then those that take complex signals.

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sklearn_dbt.nn.dropout._checks import check_band, check_rates
+from sklearn_dbt.nn.dropout._checks import check_band, check_choice, check_fraction, check_rates
 
 RIGHT = {
     "p": 0.5,
@@ -56,3 +56,13 @@ def test_wrong_bands_raise(band):
 def test_what_is_no_pair_raises(band):
     with pytest.raises(ValueError, match=r"locks\[4\] must be a pair"):
         check_band(4, band)
+
+
+def test_choices_and_fractions():
+    check_choice("kind", "a", ("a", "b"))
+    check_fraction("share", 0.5)
+    with pytest.raises(ValueError, match="kind must be one of 'a', 'b'; got 'c'"):
+        check_choice("kind", "c", ("a", "b"))
+    for wrong in (0.0, 1.0, math.nan):
+        with pytest.raises(ValueError, match=rf"share must be in \(0, 1\), got {wrong}"):
+            check_fraction("share", wrong)

@@ -56,9 +56,10 @@ def test_dropping_is_a_ridge_of_the_rates_odds(seed):
     mean = 0.0
     for mask in itertools.product([0.0, 1.0], repeat=k):
         kept = torch.tensor(mask).double()
-        layer._uniforms = lambda c, kept=kept: kept.expand(c.shape)  # 1 is kept and 0 dropped
         probability = float(torch.where(kept > 0, 1 - p, p).prod())
-        mean += probability * (linear(layer(x)) - y).square().mean()
+        # At no temperature the masks are hard: a uniform of 1 keeps and one of 0 drops.
+        with layer.relaxed(layer.omega, [kept.expand(3, k)], 1e-9):
+            mean += probability * (linear(layer(x)) - y).square().mean()
     c, w = layer.basis.analysis(x), layer.basis.analysis(linear.weight)[0]
     ridge = (p / (1 - p) * c.square().mean(0) * w.square()).sum()
     # The layer divides by 1 - p in float32.
@@ -171,7 +172,7 @@ def test_a_useless_layer_is_dropped_and_a_useful_one_kept():
         useful, useless = layers[0](x[:, 0]), layers[1](x[:, 1])
         return (useful.sum(1) + 1e-3 * useless.sum(1) - x[:, 0].sum(1)).square().mean() + 1e-3
 
-    for _ in range(40):
+    for _ in range(60):
         loss()
         controller.step(loss)
     assert layers[0].rates.max() < 0.05
