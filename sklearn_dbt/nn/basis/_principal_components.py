@@ -92,7 +92,7 @@ def principal_components(
     _check(covariance, tolerance)
     if tolerance is None:
         tolerance = math.sqrt(torch.finfo(covariance.dtype).eps)
-    return _Eigenbasis.apply((covariance + covariance.mT) / 2, tolerance)
+    return _operator((covariance + covariance.mT) / 2, tolerance)
 
 
 def eigenbasis(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,26 +106,34 @@ def eigenbasis(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return torch.take_along_dim(eigenvalues, order, -1), components * signs
 
 
-class _Eigenbasis(torch.autograd.Function):
-    @staticmethod
-    def forward(matrix: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:  # noqa: ARG004
-        return eigenbasis(matrix)
+# An operator of its own, and not an autograd function: torch.compile takes it as it is.
+@torch.library.custom_op("sklearn_dbt::principal_components", mutates_args=())
+def _operator(matrix: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    return eigenbasis(matrix)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-        _, ctx.tolerance = inputs
-        ctx.save_for_backward(*output)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (values, components), (g_values, g_components) = ctx.saved_tensors, gradients
-        gap = values.unsqueeze(-2) - values.unsqueeze(-1)
-        equal = gap.abs() <= ctx.tolerance * values.abs().amax(-1)[..., None, None]
-        # The inner `where` keeps 1/0 out of the second derivative too.
-        f = torch.where(equal, 0.0, 1 / torch.where(equal, 1.0, gap))
-        k = components @ g_components.mT
-        inner = torch.diag_embed(g_values) + f * (k - k.mT) / 2
-        return components.mT @ inner @ components, None
+@_operator.register_fake
+def _shapes(matrix: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    return matrix.new_empty(matrix.shape[:-1]), matrix.new_empty(matrix.shape)
+
+
+def _remember(ctx: Any, inputs: tuple[Tensor, float], output: tuple[Tensor, Tensor]) -> None:
+    ctx.tolerance = inputs[1]
+    ctx.save_for_backward(*output)
+
+
+def _backward(ctx: Any, g_values: Tensor, g_components: Tensor) -> tuple[Tensor, None]:
+    values, components = ctx.saved_tensors
+    gap = values.unsqueeze(-2) - values.unsqueeze(-1)
+    equal = gap.abs() <= ctx.tolerance * values.abs().amax(-1)[..., None, None]
+    # The inner `where` keeps 1/0 out of the second derivative too.
+    f = torch.where(equal, 0.0, 1 / torch.where(equal, 1.0, gap))
+    k = components @ g_components.mT
+    inner = torch.diag_embed(g_values) + f * (k - k.mT) / 2
+    return components.mT @ inner @ components, None
+
+
+_operator.register_autograd(_backward, setup_context=_remember)
 
 
 def _check(covariance: Tensor, tolerance: float | None) -> None:

@@ -18,17 +18,22 @@ from sklearn_dbt.nn.basis import (
     CWT,
     DCT,
     DWT,
+    ICA,
     PCA,
     STFT,
     Basis,
     CanonicalPolyadic,
     Choice,
     Composition,
+    Dictionary,
     Fourier,
     FractionalFourier,
     Gabor,
+    GraphFourier,
     Hartley,
     Identity,
+    LatticeWavelet,
+    LearnedBasis,
     LiftingDWT,
     Mel,
     RangeDoppler,
@@ -143,6 +148,33 @@ def packets(x: np.ndarray, basis: Basis) -> np.ndarray:
         return np.concatenate([node.data for node in tree.get_level(basis.level, "freq")], axis=-1)
 
 
+def lattice_wavedec(x: np.ndarray, basis: LatticeWavelet) -> np.ndarray:
+    return wavedec(x, DWT(basis.n_features, "db4", basis.level))
+
+
+def perturbed(basis: LearnedBasis) -> LearnedBasis:
+    """A free matrix that is no longer orthogonal."""
+    n = basis.n_features
+    generator = torch.Generator().manual_seed(n)
+    with torch.no_grad():
+        basis.weight += torch.randn(n, n, generator=generator, dtype=torch.float64) / (3 * n**0.5)
+    return basis
+
+
+def unmixed(basis: ICA) -> ICA:
+    """Fitted to mixed Laplace sources, far enough."""
+    rng, n = np.random.default_rng(basis.n_features), basis.n_features
+    x = rng.laplace(size=(4 * n + 20, n)) @ (np.eye(n) + rng.normal(size=(n, n)) / (3 * n**0.5))
+    with warnings.catch_warnings():  # not converged
+        warnings.simplefilter("ignore")
+        return basis.fit(torch.from_numpy(1 + 2 * x))
+
+
+def signed_dct(x: np.ndarray, basis: GraphFourier) -> np.ndarray:
+    cosines = scipy.fft.dct(np.eye(basis.n_features), norm="ortho")
+    return dct(x) * np.sign((cosines.T * basis.components.numpy()).sum(1))
+
+
 @dataclass(frozen=True)
 class Case:
     """A basis, and what is said of it.
@@ -177,6 +209,9 @@ class Case:
 
 
 GRIDS = (1, 6, 12, 64, 600)
+LENGTHS = (1, 2, 3, 8, 13, 64, 601)
+# Where each call takes the cube of the length, or more.
+MATRICES = (1, 2, 3, 5, 8, 13, 64)
 CASES = [
     Case("fourier", Fourier, lambda x, _: np.fft.rfft(x, norm="ortho")),
     Case("dct", DCT, lambda x, _: scipy.fft.dct(x, norm="ortho")),
@@ -297,8 +332,26 @@ CASES = [
         tolerance=1e-8,
         reference_tolerance=1e-7,
     ),
+    # A signal of one sample leaves nothing to learn: no level, no angle, no edge.
+    Case("lattice", LatticeWavelet, lattice_wavedec, learns=True, lengths=LENGTHS[1:]),
+    Case("learned", LearnedBasis, lambda x, _: dct(x), learns=True, lengths=MATRICES[1:]),
+    Case(
+        "learned-free",
+        lambda n: LearnedBasis(n, "free"),
+        fit=perturbed,
+        learns=True,
+        lengths=MATRICES[1:],
+    ),
+    Case("ica", lambda n: ICA(n, max_iter=5), fit=unmixed, lengths=MATRICES),
+    Case("dictionary", Dictionary, inverts=False, learns=True, linear=False, lengths=MATRICES),
+    Case("graph", GraphFourier, signed_dct),
+    Case(
+        "graph-learnt",
+        lambda n: GraphFourier(n, laplacian="normalized", learnable=True),
+        learns=True,
+        lengths=(3, *MATRICES[3:]),
+    ),
 ]
-LENGTHS = (1, 2, 3, 8, 13, 64, 601)
 SHORT = (1, 2, 5, 8)
 
 

@@ -45,25 +45,26 @@ def test_divergence_falls_with_the_rate(p, step):
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**31))
 def test_dropping_is_a_ridge_of_the_rates_odds(seed):
-    # All masks, by their probability: E (y - ŷ)² = (y - wᵀx)² + Σ p/(1-p) c² w².
+    # Over all masks, by their probability: E (y - ŷ)² = (y - wᵀx)² + Σ p/(1-p) c² w².
     g = torch.Generator().manual_seed(seed)
-    k = 5
-    x, y = torch.randn(3, k, generator=g).double(), torch.randn(3, 1, generator=g).double()
-    layer = TransformDropout(k, "dct", "index", p=0.4, p_max=0.9, seed=0).double()
+    k = 3
+    x, y = torch.randn(k, generator=g).double(), torch.randn(1, generator=g).double()
+    layer = TransformDropout(k, "dct", "index", p=0.4, p_max=0.9, seed=seed).double()
     linear = nn.Linear(k, 1, bias=False).double()
-    p = layer.rates.double()
+    p, c, w = layer.rates.double(), layer.basis.analysis(x), layer.basis.analysis(linear.weight)[0]
     assert p.std() > 0.1
+    dropped = layer(x.expand(4000, k))
+    errors = (linear(dropped) - y).square()[:, 0]
+    kept = (layer.basis.analysis(dropped) / c).round().bool()
     mean = 0.0
-    for mask in itertools.product([0.0, 1.0], repeat=k):
-        kept = torch.tensor(mask).double()
-        probability = float(torch.where(kept > 0, 1 - p, p).prod())
-        # At no temperature the masks are hard: a uniform of 1 keeps and one of 0 drops.
-        with layer.relaxed(layer.omega, [kept.expand(3, k)], 1e-9):
-            mean += probability * (linear(layer(x)) - y).square().mean()
-    c, w = layer.basis.analysis(x), layer.basis.analysis(linear.weight)[0]
-    ridge = (p / (1 - p) * c.square().mean(0) * w.square()).sum()
+    for mask in itertools.product([False, True], repeat=k):
+        rows = (kept == torch.tensor(mask)).all(1)
+        assert rows.any()
+        probability = float(torch.where(torch.tensor(mask), 1 - p, p).prod())
+        mean += probability * errors[rows][0]
+    ridge = (p / (1 - p) * c.square() * w.square()).sum()
     # The layer divides by 1 - p in float32.
-    torch.testing.assert_close(mean, (linear(x) - y).square().mean() + ridge, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(mean, (linear(x) - y).square()[0] + ridge, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("weight", "n"), [(1.0, 10), (1.0, 200), (0.3, 10)])
