@@ -68,18 +68,22 @@ class DCT(Basis):
         self.register_buffer("_turn", turn, persistent=False)
 
     def _analysis(self, x: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(x.index_select(-1, self._order), norm="ortho")
-        w = spectrum * torch.view_as_complex(self._turn.to(x.dtype))
+        w = torch.fft.rfft(x.index_select(-1, self._order), norm="ortho")
+        w.mul_(torch.view_as_complex(self._turn.to(x.dtype)))
         # w_k = c_k - i c_{n-k}: half a spectrum holds the whole transform.
         return torch.cat([w.real, -w.imag[..., 1 : (self.n_features + 1) // 2].flip(-1)], dim=-1)
 
     def _synthesis(self, c: Tensor) -> Tensor:
-        half = self.n_features // 2
-        head, tail = c[..., : half + 1], c[..., self.n_features - half :].flip(-1)
-        w = torch.complex(head, -torch.cat([torch.zeros_like(c[..., :1]), tail], dim=-1))
-        turn = torch.view_as_complex(self._turn.to(c.dtype))
-        x = torch.fft.irfft(w * turn.conj() / self._gain(c), n=self.n_features, norm="ortho")
+        x = torch.fft.irfft(self._spectrum(c), n=self.n_features, norm="ortho")
         return x.index_select(-1, self._inverse_order)
+
+    def _spectrum(self, c: Tensor) -> Tensor:
+        half = self.n_features // 2
+        tail = c[..., self.n_features - half :].flip(-1)
+        imaginary = torch.cat([torch.zeros_like(c[..., :1]), tail], dim=-1)
+        turn = torch.view_as_complex(self._turn.to(c.dtype))
+        w = torch.complex(c[..., : half + 1], imaginary.neg_())
+        return w.mul_(turn.conj() / self._gain(c))
 
     def _gain(self, c: Tensor) -> Tensor:
         # |turn|²: 1 for the mean, 2 for the rest.

@@ -9,11 +9,15 @@ from typing import Any
 from ._base import Basis
 from ._cwt import CWT
 from ._dct import DCT
+from ._dictionary import Dictionary
 from ._dwt import DWT
 from ._fourier import Fourier
 from ._fractional_fourier import FractionalFourier
 from ._gabor import Gabor
+from ._graph_fourier import GraphFourier
 from ._hartley import Hartley
+from ._lattice_wavelet import LatticeWavelet
+from ._learned_basis import LearnedBasis
 from ._lifting import LiftingDWT
 from ._pca import PCA
 from ._stationary_wavelet import StationaryWavelet
@@ -35,6 +39,10 @@ BASES: dict[str, Callable[..., Basis]] = {
     "cwt": CWT,
     "frft": FractionalFourier,
     "pca": PCA,
+    "lattice_wavelet": LatticeWavelet,
+    "learned": LearnedBasis,
+    "dictionary": Dictionary,
+    "graph": GraphFourier,
 }
 
 

@@ -51,7 +51,7 @@ def test_what_each_estimator_is_worth():
     estimates = torch.stack([arm_gradient(loss, p, generator=g) for _ in range(4000)])
     error = (estimates.mean() - exact) / (estimates.std() / 4000**0.5)
     assert abs(error) < 4
-    assert estimates.std() < 3
+    assert estimates.std() < 0.8  # without the antithetic centre it is twice as large
 
 
 @settings(deadline=None, max_examples=10)
