@@ -227,9 +227,7 @@ def class_weights_of_rows(class_weight, classes: np.ndarray, codes: np.ndarray) 
     return compute_sample_weight(class_weight, codes)
 
 
-def held_out_split(
-    n_rows, fraction, seed, *, y=None, groups=None, what="early_stopping=True"
-):
+def held_out_split(n_rows, fraction, seed, *, y=None, groups=None, what="early_stopping=True"):
     """Split row numbers to hold some out; groups stay whole and classes keep their shares.
 
     Parameters

@@ -70,7 +70,10 @@ NETWORK_PARAMETERS = (
 # The divergence of the variational objective is infinite at rate 0.
 LEAST_VARIATIONAL_RATE = 1e-3
 # How many updates of the rates a whole fit makes when update_every="auto".
-UPDATES_PER_FIT = 30
+UPDATES_PER_FIT = 12
+# How many batches the running statistics look at for an update, and what a step forgets.
+LOOKS_PER_UPDATE = 4
+FORGETTING = 0.99
 
 PARAMETERS = """
     Parameters
@@ -131,7 +134,7 @@ PARAMETERS = """
         Share held out, for early stopping and again for ``objective="validation"``; classes keep
         their shares, and groups stay whole when `fit` gets them.
     update_every : "auto" or int, default="auto"
-        Optimizer steps between two updates of the rates; "auto" makes about 30 updates in
+        Optimizer steps between two updates of the rates; "auto" makes about 12 updates in
         `max_iter` epochs.
     warm_up : float, default=0.1
         Share of `max_iter` in which rates stand still while energies are gathered, in [0, 1).
@@ -401,6 +404,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         options = self._network_options
         by_kl = options["controller"] == "trust_region" and options["objective"] == "variational"
         p_min = LEAST_VARIATIONAL_RATE if by_kl else 0.0
+        momentum = FORGETTING ** self._schedule()["observe_every"]
 
         def make(n_features: int, *, is_input: bool = False) -> TransformDropout:
             nonlocal seed
@@ -413,6 +417,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                 p_min=p_min,
                 locks=options["locks"] or () if is_input else (),
                 sampling_rate=options["sampling_rate"] if is_input else None,
+                momentum=momentum,
                 seed=seed,
             )
 
@@ -422,12 +427,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         kind = self._network_options["controller"]
         if kind == "fixed":
             return []
-        steps = math.ceil(self._n_train / self.batch_size) * self.max_iter
-        warm_up = math.ceil(self.warm_up * steps)
-        every = self.update_every
-        if every == "auto":
-            every = max(1, (steps - warm_up) // UPDATES_PER_FIT)
-        options = {"update_every": int(every), "warmup_steps": warm_up}
+        options = self._schedule()
         if kind == "trust_region":
             objective = self._network_options["objective"]
             options |= {"module": module, "objective": objective}
@@ -436,6 +436,19 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         options |= self._network_options["controller_options"] or {}
         controller = CONTROLLERS[kind](module.dropouts, **options)
         return [("rate_control", RateControl(controller))]
+
+    def _schedule(self) -> dict[str, int]:
+        """When rates are moved and statistics look at a batch, in optimizer steps."""
+        steps = math.ceil(self._n_train / self.batch_size) * self.max_iter
+        warm_up = math.ceil(self.warm_up * steps)
+        every = self.update_every
+        if every == "auto":
+            every = max(1, (steps - warm_up) // UPDATES_PER_FIT)
+        return {
+            "update_every": int(every),
+            "observe_every": max(1, int(every) // LOOKS_PER_UPDATE),
+            "warmup_steps": warm_up,
+        }
 
     def _run(self, data, X, y, max_iter, progress, *, resume):
         self._start_curves(resume=resume)

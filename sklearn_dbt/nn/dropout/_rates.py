@@ -160,7 +160,12 @@ class CoefficientRates(nn.Module):
 
     def _smooth_rates(self, omega: Tensor, c: Tensor, population: Snapshot) -> Tensor:
         """Rates with locks: (n_coefficients,), or the shape of `c` if they need the sample."""
-        dtype = omega.dtype
+        phi = self._phi(omega.dtype, c, population)
+        rates = self.form.rates(omega, phi, self.p_min, self.p_max)
+        return torch.where(self.locked, 0.0, rates)
+
+    def _phi(self, dtype: torch.dtype, c: Tensor, population: Snapshot) -> list[Tensor]:
+        """Every descriptor's numbers, in a precision."""
         known = Coefficients(
             self.basis,
             self.sampling_rate,
@@ -169,9 +174,18 @@ class CoefficientRates(nn.Module):
             variance=population.variance.to(dtype),
         )
         fixed = iter(self._fixed)
-        phi = [next(fixed) if d.source == "layout" else d(known) for d in self.policy.descriptors]
-        rates = self.form.rates(omega, phi, self.p_min, self.p_max)
-        return torch.where(self.locked, 0.0, rates)
+        return [next(fixed) if d.source == "layout" else d(known) for d in self.policy.descriptors]
+
+    def _probed(self, dtype: torch.dtype, probe: Tensor, snapshot: Snapshot) -> list[Tensor]:
+        """The descriptors' numbers on a probe; an update asks for them again and again."""
+        seen, phi = snapshot.described.get(dtype, (None, []))
+        if seen is not probe:
+            c = probe
+            if self.policy.per_sample and snapshot.basis is not None:
+                c = snapshot.basis.analysis(probe)
+            phi = self._phi(dtype, c, snapshot)
+            snapshot.described[dtype] = probe, phi
+        return phi
 
     def _snapped(self, rates: Tensor) -> Tensor:
         if self.p_min > 0:
@@ -199,14 +213,13 @@ class CoefficientRates(nn.Module):
         Tensor of shape (n_coefficients,) or (n_samples, n_rates)
             The second where rates depend on the sample: all channels of a sample in a row.
         """
-        c = probe
-        if self.policy.per_sample and snapshot.basis is not None:
-            c = snapshot.basis.analysis(probe)
-        rates = self._smooth_rates(omega, c, snapshot)
+        phi = self._probed(omega.dtype, probe, snapshot)
+        rates = self.form.rates(omega, phi, self.p_min, self.p_max)
+        rates = torch.where(self.locked, 0.0, rates)
         rates = rates if smooth else self._snapped(rates)
         if not self.policy.per_sample:
             return rates
-        return rates.reshape(c.shape[0] if c.ndim > 1 else 1, -1)
+        return rates.reshape(rates.shape[0] if rates.ndim > 1 else 1, -1)
 
     def make_probe(self, x: Tensor) -> Tensor:
         """What `rates_at` needs of a batch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,12 @@ class Snapshot:
     basis : Basis, default=None
         The basis for these moments, where it adapts.
 
+    Attributes
+    ----------
+    described : dict
+        Descriptors' numbers that a layer has computed from this snapshot, by precision, with the
+        probe they belong to.
+
     Examples
     --------
     >>> import torch
@@ -44,6 +50,9 @@ class Snapshot:
     variance: Tensor
     moments: tuple[Tensor, Tensor] | None = None
     basis: Basis | None = None
+    described: dict[torch.dtype, tuple[Tensor, list[Tensor]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @classmethod
     def from_moments(cls, basis: Basis, mean: Tensor, covariance: Tensor) -> Snapshot:

@@ -39,12 +39,14 @@ class RateController(ABC):
         layers: Sequence[RateLayer],
         *,
         update_every: int,
+        observe_every: int,
         warmup_steps: int,
         process_group: Any = None,
     ) -> None:
         self.layers = check_layers(layers)
         self.ranks = Ranks(process_group)
         self.update_every = check_integer("update_every", update_every, 1)
+        self.observe_every = check_integer("observe_every", observe_every, 1)
         self.warmup_steps = check_integer("warmup_steps", warmup_steps, 0)
         self.n_steps = 0
         self._history: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
@@ -64,7 +66,7 @@ class RateController(ABC):
     def step(
         self, loss: Callable[[], Tensor], validation_loss: Callable[[], Tensor] | None = None
     ) -> bool:
-        """Observe the last batch and, when it is time, move the rates.
+        """Observe the last batch and move the rates, each when it is time.
 
         Call it once after every optimizer step.
 
@@ -101,13 +103,16 @@ class RateController(ABC):
                 f"{type(self).__name__}.step: no layer has seen an input in training mode since "
                 "the last call; call it after a training step."
             )
+        self.n_steps += 1
+        late = self.n_steps - self.warmup_steps
+        is_due = late > 0 and late % self.update_every == 0
+        if not is_due and self.n_steps % self.observe_every:
+            return False
         fresh = [not getattr(layer, "observed", True) for layer in self.layers]
         here = [_observe(layer, x) for layer, x in zip(self.layers, inputs, strict=True)]
         taken = pool_statistics(ranks, self.layers, here, fresh) if ranks.several else here
-        self.n_steps += 1
-        late = self.n_steps - self.warmup_steps
         active = [i for i, intake in enumerate(taken) if intake.n_samples]
-        if not active or late <= 0 or late % self.update_every:
+        if not active or not is_due:
             return False
         probes = [
             _probe(self.layers[i], inputs[i] if here[i].n_samples else None, taken[i])

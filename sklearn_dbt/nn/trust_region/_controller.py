@@ -88,6 +88,9 @@ class TrustRegionController(RateController):
         Factors that shrink and enlarge the radius.
     update_every : int, default=10
         Optimizer steps between two updates.
+    observe_every : int, default=1
+        Optimizer steps between two looks of the running statistics at a batch; they also look at
+        each update. More than 1 saves time where energies change slowly.
     warmup_steps : int, default=10
         Optimizer steps in which the rates stand still and statistics are gathered.
     temperature : float, default=0.5
@@ -233,6 +236,7 @@ class TrustRegionController(RateController):
         gamma1: float = 0.5,
         gamma2: float = 2.0,
         update_every: int = 10,
+        observe_every: int = 1,
         warmup_steps: int = 10,
         temperature: float = 0.5,
         curvature: str | Curvature = "diagonal",
@@ -293,6 +297,7 @@ class TrustRegionController(RateController):
         super().__init__(
             layers,
             update_every=update_every,
+            observe_every=observe_every,
             warmup_steps=warmup_steps,
             process_group=process_group,
         )

@@ -41,6 +41,9 @@ class DecayController(RateController):
         Clipping :math:`\delta`: largest root mean square change of a rate in one update.
     update_every : int, default=10
         Optimizer steps between two updates.
+    observe_every : int, default=1
+        Optimizer steps between two looks of the running statistics at a batch; they also look at
+        each update. More than 1 saves time where energies change slowly.
     warmup_steps : int, default=10
         Optimizer steps in which the rates stand still and statistics are gathered.
     temperature : float, default=0.5
@@ -82,6 +85,7 @@ class DecayController(RateController):
         decay: float = 0.8,
         max_change: float = 0.05,
         update_every: int = 10,
+        observe_every: int = 1,
         warmup_steps: int = 10,
         temperature: float = 0.5,
         process_group: Any = None,
@@ -94,6 +98,7 @@ class DecayController(RateController):
         super().__init__(
             layers,
             update_every=update_every,
+            observe_every=observe_every,
             warmup_steps=warmup_steps,
             process_group=process_group,
         )

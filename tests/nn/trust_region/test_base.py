@@ -40,6 +40,18 @@ def test_updates_come_every_so_often_after_warm_up(plain_layer):
     assert {len(column) for column in controller.history.values()} == {3}
 
 
+def test_statistics_look_now_and_then_and_at_each_update(plain_layer):
+    layer = plain_layer([0.5])
+    controller = TrustRegionController([layer], update_every=5, observe_every=3, warmup_steps=4)
+    seen = []
+    for step in range(1, 15):
+        layer.captured = torch.tensor([float(step)])
+        controller.step(lambda: layer.current.sum())
+        seen.append(int(getattr(layer, "observed", 0)))
+    assert seen == [0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9, 12, 12, 14]
+    assert controller.history["step"] == [9, 14]
+
+
 def test_layers_without_an_input_are_left_out(plain_layer):
     used, idle = plain_layer([0.5]), plain_layer([0.5])
     idle.captured = None
