@@ -94,6 +94,7 @@ class GraphFourier(Basis):
     """
 
     adjacency: Tensor
+    log_gain: nn.Parameter | None
     _eigenvalues: Tensor
     _components: Tensor
 
