@@ -82,6 +82,38 @@ class BoundPolicy(nn.Module):
             return total.clamp(p_min, p_max)
         return p_min + (p_max - p_min) * torch.sigmoid(total)
 
+    def jacobian(self, rates: Tensor, phi: Sequence[Tensor], p_min: float, p_max: float) -> Tensor:
+        """Derivatives of rates in the parameters.
+
+        Parameters
+        ----------
+        rates : Tensor of shape (..., n_coefficients)
+            What `rates` returned.
+        phi : sequence of Tensor of shape (..., n_coefficients)
+            What it was given.
+        p_min, p_max : float
+            Likewise.
+
+        Returns
+        -------
+        Tensor of shape (..., n_coefficients, n_parameters)
+            Derivatives in the precision of `rates`.
+        """
+        if self.policy.link == "linear":
+            slope = ((rates > p_min) & (rates < p_max)).to(rates.dtype)
+        else:
+            slope = (rates - p_min) * (p_max - rates) / (p_max - p_min)
+        out = slope.new_zeros(*slope.shape, self.n_parameters)
+        for j, index in enumerate(self.index):
+            factor = slope
+            if j < len(phi):
+                numbers = phi[j].to(slope.dtype)
+                if self.policy.descriptors[j].standardize:
+                    numbers = numbers.clamp(-self.policy.phi_max, self.policy.phi_max)
+                factor = slope * numbers
+            out.scatter_(-1, index.expand(slope.shape)[..., None], factor[..., None])
+        return out
+
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Lower and upper bounds of weights and bias.
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..basis import Basis, make_basis
 from ._fused import drop, like
-from ._masks import UniformSource, compiled_uniform, concrete_mask, hard_mask
+from ._masks import UniformSource, compiled_uniform, hard_mask
 from ._policies import Policy, make_policy
 from ._rates import CoefficientRates, Lock
+from ._relaxed_scale import relaxed_scale
 
 __all__ = ["TransformDropout"]
 
@@ -305,7 +306,13 @@ class TransformDropout(CoefficientRates):
         self._source.set_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_captured": None, "_relaxation": None, "_recorded": None}
+        return {
+            **self.__dict__,
+            "_captured": None,
+            "_relaxation": None,
+            "_recorded": None,
+            "_kept": None,
+        }
 
     def extra_repr(self) -> str:
         """What `repr` shows between the parentheses."""
@@ -359,5 +366,5 @@ class _RelaxedPass(NamedTuple):
         if layer._recorded is not None:
             rates = rates.expand(c.shape)
             layer._recorded.append(rates)
-        scale = concrete_mask(rates, uniforms, relaxation.temperature) / (1 - rates)
+        scale = relaxed_scale(rates, uniforms, relaxation.temperature)
         return scale.to(c.real.dtype)

@@ -150,11 +150,15 @@ class RateGroup:
 
 def depends_on_sample(layer: RateLayer) -> bool:
     """Whether a layer's rates depend on the sample, as far as is known."""
-    return bool(getattr(getattr(layer, "policy", None), "per_sample", True))
+    own = getattr(getattr(layer, "policy", None), "per_sample", True)
+    return bool(getattr(layer, "per_sample", own))
 
 
 def _derivatives(layer: RateLayer, omega: Tensor, probe: Tensor, snapshot: Any) -> Tensor:
     """Derivatives of a layer's smooth rates over the root of the number of samples."""
+    if hasattr(layer, "jacobian_at"):
+        exact: Tensor = layer.jacobian_at(omega, probe, snapshot)
+        return exact / len(exact) ** 0.5
     omega = omega.requires_grad_()
     with torch.enable_grad():
         rates = torch.atleast_2d(layer.rates_at(omega, probe, snapshot, smooth=True))

@@ -112,7 +112,9 @@ def pool_statistics(
     return everywhere
 
 
-def _statistics(layer: RateLayer) -> list[Tensor]:
-    """Buffers that hold running means, none where a layer has no such."""
+def _statistics(layer: Any) -> list[Tensor]:
+    """Buffers that hold running means, its members' too; none where a layer has no such."""
     statistics = getattr(layer, "statistics", None)
-    return list(statistics.buffers()) if isinstance(statistics, nn.Module) else []
+    if isinstance(statistics, nn.Module):
+        return list(statistics.buffers())
+    return [b for member in getattr(layer, "members", ()) for b in _statistics(member)]

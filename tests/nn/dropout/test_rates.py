@@ -1,5 +1,6 @@
 import copy
 import io
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from sklearn_dbt.nn.dropout import (
     SampleEnergy,
     SquaredIndex,
     TransformDropout,
+    make_policy,
 )
 
 BASES = ["fourier", "dct", "dwt", "pca"]
@@ -192,3 +194,31 @@ def test_policies_and_bases_as_objects():
     assert torch.equal(basis.components, torch.eye(8).double())  # no two layers share a basis
     assert torch.equal(adapting[1].basis.components, torch.eye(8).double())
     assert not torch.equal(adapting[0].basis.components, torch.eye(8).double())
+
+
+@pytest.mark.parametrize("policy", ["energy", "sample_energy", "free", "frequency", "uniform"])
+@pytest.mark.parametrize("link", ["sigmoid", "linear"])
+def test_jacobian_is_the_derivative_of_the_smooth_rates(policy, link):
+    form = replace(make_policy(policy), link=link)
+    layer = TransformDropout(9, "fourier", form, p=0.4, locks=[(1.0, 1.0)], sampling_rate=9.0)
+    x = torch.randn(7, 2, 9, generator=torch.Generator().manual_seed(0))
+    layer.observe(x)
+    probe, nu = layer.make_probe(x), layer.snapshot()
+    omega = 0.3 * layer.get_omega().double() + 0.1  # some rates of the linear link at a bound
+
+    def smooth(w):
+        return torch.atleast_2d(layer.rates_at(w, probe, nu, smooth=True))
+
+    expected = torch.autograd.functional.jacobian(smooth, omega)
+    torch.testing.assert_close(layer.jacobian_at(omega, probe, nu), expected)
+
+
+def test_kept_descriptors_follow_changes_in_place():
+    layer = TransformDropout(8, "dct", "energy")
+    x = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    layer.observe(x)
+    before = layer._smooth_rates(layer.omega, x, layer._in_force())
+    layer._log_energy.copy_(layer._log_energy.flip(0))  # as a broadcast of buffers does
+    after = layer._smooth_rates(layer.omega, x, layer._in_force())
+    torch.testing.assert_close(after, before.flip(0))
+    assert copy.deepcopy(layer)._kept is None
