@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -183,6 +184,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
     """What regressor and classifier share: everything but targets and outputs."""
 
     _training_loss_settles = False
+    drop_rate_curve_: list[np.ndarray]
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
@@ -392,6 +394,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             "make_dropout": hidden,
         }
         input_dropout = make_dropout(self._n_times_in, is_input=True) if on_input else None
+        backbone: nn.Module
         if options["backbone"] == "mlp":
             backbone = multilayer_perceptron(*shape, **layers)
         elif options["backbone"] == "conv":
@@ -427,7 +430,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         kind = self._network_options["controller"]
         if kind == "fixed":
             return []
-        options = self._schedule()
+        options: dict[str, Any] = {**self._schedule()}
         if kind == "trust_region":
             objective = self._network_options["objective"]
             options |= {"module": module, "objective": objective}
