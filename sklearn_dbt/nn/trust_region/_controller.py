@@ -137,7 +137,8 @@ class TrustRegionController(RateController):
         rates do not change them. Neither weights nor optimizer are changed.
     lookahead : float, default=1.0
         For "validation": length of the unrolled step in optimizer steps. A longer look makes the
-        rates' effect on the held-out loss larger, and its linearisation coarser.
+        rates' effect on the held-out loss larger, but far beyond 1 overshoots: a batch's own
+        gradient is not averaged, as the optimizer's momentum is.
     kl_weight : float, default=1.0
         For "variational": :math:`\kappa \ge 0`.
     n_samples : int, default=None
