@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +72,8 @@ NETWORK_PARAMETERS = (
 LEAST_VARIATIONAL_RATE = 1e-3
 # How many updates of the rates a whole fit makes when update_every="auto".
 UPDATES_PER_FIT = 12
+# Masks over which the loss one step ahead is averaged: one alone says little about the rates.
+PASSES = 8
 # How many batches the running statistics look at for an update, and what a step forgets.
 LOOKS_PER_UPDATE = 4
 FORGETTING = 0.99
@@ -183,6 +186,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
     """What regressor and classifier share: everything but targets and outputs."""
 
     _training_loss_settles = False
+    drop_rate_curve_: list[np.ndarray]
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
@@ -392,6 +396,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             "make_dropout": hidden,
         }
         input_dropout = make_dropout(self._n_times_in, is_input=True) if on_input else None
+        backbone: nn.Module
         if options["backbone"] == "mlp":
             backbone = multilayer_perceptron(*shape, **layers)
         elif options["backbone"] == "conv":
@@ -427,15 +432,18 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         kind = self._network_options["controller"]
         if kind == "fixed":
             return []
-        options = self._schedule()
+        options: dict[str, Any] = {**self._schedule()}
         if kind == "trust_region":
             objective = self._network_options["objective"]
             options |= {"module": module, "objective": objective}
             if objective == "variational":
+                n_outputs = self._n_outputs if self._likelihood == "gaussian" else 1
                 options["likelihood"] = self._likelihood
+                options["n_samples"] = self._n_train * n_outputs
         options |= self._network_options["controller_options"] or {}
         controller = CONTROLLERS[kind](module.dropouts, **options)
-        return [("rate_control", RateControl(controller))]
+        n_passes = PASSES if options.get("objective") == "validation" else 1
+        return [("rate_control", RateControl(controller, n_passes=n_passes))]
 
     def _schedule(self) -> dict[str, int]:
         """When rates are moved and statistics look at a batch, in optimizer steps."""

@@ -37,12 +37,16 @@ class DropoutNetwork(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, mean: Tensor, scale: Tensor, input_dropout: nn.Module | None, backbone: nn.Module
+        self,
+        mean: Tensor,
+        scale: Tensor,
+        input_dropout: TransformDropout | None,
+        backbone: nn.Module,
     ):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
-        self.input_dropout = input_dropout
+        self.input_dropout: TransformDropout | None = input_dropout
         self.backbone = backbone
         self.to(mean.dtype)
 

@@ -278,7 +278,8 @@ class CoefficientRates(nn.Module):
         x = x.detach().to(torch.complex128 if x.is_complex() else torch.float64)
         if not self.policy.per_sample:
             return x[..., :0]
-        return x if self.basis.needs_covariance else self.basis.analysis(x)
+        # A basis may have parameters of its own, which are the optimizer's business.
+        return x if self.basis.needs_covariance else self.basis.analysis(x).detach()
 
     def penalty_weights(self, probe: Tensor, snapshot: Snapshot) -> Tensor:
         r"""Weights :math:`v_k` with which :math:`R = \sum_k v_k \mathrm E[p_k]` counts variance.
@@ -466,7 +467,9 @@ class CoefficientRates(nn.Module):
         if snapshot.basis is not None and snapshot.moments is not None:
             self._mean.copy_(snapshot.moments[0])
             self._covariance.copy_(snapshot.moments[1])
-            self.basis.load_state_dict(snapshot.basis.state_dict())
+            # Buffers follow the moments; what the optimizer learns in a basis stays as it is.
+            for own, new in zip(self.basis.buffers(), snapshot.basis.buffers(), strict=True):
+                own.copy_(new)
         self.observed = bool(self.statistics.weight > 0)
         self._refresh_rates()
 

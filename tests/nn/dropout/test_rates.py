@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sklearn_dbt.nn.basis import DCT, PCA
+from sklearn_dbt.nn.basis import DCT, PCA, Choice
 from sklearn_dbt.nn.dropout import (
     Band,
     Coefficients,
@@ -222,3 +222,19 @@ def test_kept_descriptors_follow_changes_in_place():
     after = layer._smooth_rates(layer.omega, x, layer._in_force())
     torch.testing.assert_close(after, before.flip(0))
     assert copy.deepcopy(layer)._kept is None
+
+
+def test_what_an_optimizer_learns_in_a_basis_is_not_the_controllers():
+    x = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+    layer = TransformDropout(8, Choice([PCA(8), DCT(8)]), "sample_energy", seed=0)
+    layer.observe(x)
+    assert not layer.make_probe(x).requires_grad
+    assert not TransformDropout(8, "learned", "sample_energy").make_probe(x).requires_grad
+    old = layer.snapshot()
+    with torch.no_grad():
+        layer.basis.logits.add_(torch.tensor([1.0, -1.0]))
+    learnt = layer.basis.logits.detach().clone()
+    layer.observe(3 * x)
+    layer.adopt_snapshot(layer.candidate_snapshot())
+    layer.adopt_snapshot(old)
+    assert torch.equal(layer.basis.logits, learnt)
