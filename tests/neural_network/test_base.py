@@ -123,6 +123,7 @@ def test_rows_held_out_for_the_rates_are_neither_trained_on_nor_watched(tones):
         fast(TrustRegionDropoutClassifier, objective="validation").fit(X[:2], y[:2])
 
 
+@pytest.mark.filterwarnings("ignore:The trust region has collapsed")
 def test_held_out_rows_are_not_kept(tones):
     X, y = tones(100)
     model = fast(TrustRegionDropoutClassifier, objective="validation", max_iter=2).fit(X, y)
