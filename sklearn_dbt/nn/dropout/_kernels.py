@@ -64,25 +64,42 @@ def _table(rates, thresholds, factors):
 
 
 @njit(**_OPTIONS)
+def _mask(seed, row, thresholds, factors, scale):
+    """Fill one row's mask / (1 - rate)."""
+    n, zero = scale.shape[0], scale.dtype.type(0)
+    half, size = (n + 1) // 2, np.uintp((n + 1) // 2)
+    low, high = scale[:half], scale[half:]
+    low_thresholds, high_thresholds = thresholds[:half], thresholds[half:]
+    low_factors, high_factors = factors[:half], factors[half:]
+    for t in range(n - half):
+        s = np.uintp(t)
+        word = _word(seed, np.uint64(row) * size + s)
+        low[s] = low_factors[s] if np.uint32(word) >= low_thresholds[s] else zero
+        high[s] = high_factors[s] if np.uint32(word >> _32) >= high_thresholds[s] else zero
+    if n % 2:
+        word = _word(seed, np.uint64(row + 1) * size - np.uintp(1))
+        low[half - 1] = (
+            low_factors[half - 1] if np.uint32(word) >= low_thresholds[half - 1] else zero
+        )
+
+
+@njit(**_OPTIONS)
 def _scale(c, rates, seed, start, stop):
     """Multiply rows by mask / (1 - rate); complex numbers are two in a row."""
-    n, zero = rates.shape[1], c.dtype.type(0)
-    half, is_complex = (n + 1) // 2, c.shape[1] > n
-    words, thresholds = np.empty(n, np.uint32), np.empty(n, np.uint32)
-    factors, scale = np.empty(n, c.dtype), np.empty(n, c.dtype)
+    n = rates.shape[1]
+    thresholds, factors, scale = np.empty(n, np.uint32), np.empty(n, c.dtype), np.empty(n, c.dtype)
     for row in range(start, stop):
         if row == start or rates.shape[0] > 1:
             _table(rates[row if rates.shape[0] > 1 else 0], thresholds, factors)
-        _words(np.uint64(seed), row, words[:half], words[half:])
-        for k in range(n):
-            scale[k] = factors[k] if words[k] >= thresholds[k] else zero
-        if is_complex:
+        _mask(np.uint64(seed), row, thresholds, factors, scale)
+        values = c[row]
+        if c.shape[1] > n:
             for k in range(n):
-                c[row, 2 * k] *= scale[k]
-                c[row, 2 * k + 1] *= scale[k]
+                values[2 * k] *= scale[k]
+                values[2 * k + 1] *= scale[k]
         else:
             for k in range(n):
-                c[row, k] *= scale[k]
+                values[k] *= scale[k]
 
 
 @njit(**_OPTIONS)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._group import RateGroup
+from ._group import RateGroup, straight_fraction
 from ._objective import Losses
 from ._protocol import RateLayer, check_layers
 from ._ranks import Intake, Ranks, pool_statistics
@@ -29,6 +29,10 @@ _COLUMNS = (
     "mean_rate",
     "n_rates",
 )
+
+
+# Numbers in the layers' inputs up to which the time of an operation is that of its call.
+_SMALL = 2**16
 
 
 class RateController(ABC):
@@ -119,7 +123,9 @@ class RateController(ABC):
             for i in active
         ]
         n_samples = max(here[i].n_samples for i in active)
-        self._update(RateGroup([self.layers[i] for i in active], probes, ranks, n_samples), losses)
+        layers, size = [self.layers[i] for i in active], sum(_size(x) for x in inputs)
+        group = RateGroup(layers, probes, ranks, n_samples, is_small=size <= _SMALL)
+        self._update(group, losses)
         return True
 
     def _check_needs(self, losses: Losses) -> None:  # noqa: B027 (most need nothing)
@@ -182,6 +188,10 @@ class RateController(ABC):
     _state_names: tuple[str, ...] = ()
 
 
+def _size(x: Tensor | None) -> int:
+    return 0 if x is None else x.numel()
+
+
 def _observe(layer: RateLayer, x: Tensor | None) -> Intake:
     """Let an input enter a layer's statistics; tell how much of it did."""
     if x is None or not layer.observe(x):
@@ -234,11 +244,16 @@ def fitted_step(
     """
     omega = group.omega if start is None else start
 
-    def length(fraction: float) -> float:
-        moved = group.rates(group.rounded(omega + fraction * step), snapshots)
-        return group.distance(moved, rates)
+    def moved(fraction: float) -> list[Tensor]:
+        return group.rates(group.rounded(omega + fraction * step), snapshots)
 
-    return group.rounded(omega + longest_within(length, radius) * step) - omega
+    def length(fraction: float) -> float:
+        return group.distance(moved(fraction), rates)
+
+    def guess(limit: float) -> float:
+        return straight_fraction(rates, group.rates(omega, snapshots), moved(1.0), limit)
+
+    return group.rounded(omega + longest_within(length, radius, guess) * step) - omega
 
 
 def adopt(group: RateGroup, snapshots: Sequence[Any]) -> None:

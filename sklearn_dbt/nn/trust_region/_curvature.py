@@ -20,7 +20,8 @@ __all__ = ["Curvature", "DiagonalCurvature", "ExactCurvature"]
 class Place(NamedTuple):
     """Where a model is made: the objective, the point, and how rates move there.
 
-    The jacobian is each layer's, (n_samples, n_rates, n_parameters) over the root of n_samples.
+    The jacobian is each layer's, (n_samples, n_rates, n_parameters) over the root of n_samples;
+    where the batch is small, several Hessian-vector products may be computed at once.
     """
 
     objective: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -29,6 +30,7 @@ class Place(NamedTuple):
     jacobian: Sequence[Tensor]
     group: RateGroup
     generator: torch.Generator
+    small: bool = False
 
 
 class Curvature(ABC):
@@ -121,7 +123,7 @@ class DiagonalCurvature(Curvature):
         curvature : Tensor of shape (n_parameters, n_parameters)
             Symmetric.
         """
-        here = Expansion(place.objective, place.omega)
+        here = Expansion(place.objective, place.omega, small=place.small)
         axes = principal_axes(place.metric)
         along = diagonal(here, axes, self.exact_limit, self.n_probes, place.generator)
         covectors = place.metric @ axes  # the inverse of the axes, transposed
@@ -154,6 +156,6 @@ class ExactCurvature(Curvature):
         curvature : Tensor of shape (n_parameters, n_parameters)
             Symmetric.
         """
-        here = Expansion(place.objective, place.omega)
+        here = Expansion(place.objective, place.omega, small=place.small)
         hessian = here.products(torch.eye(len(place.omega)).to(place.omega))
         return here, (hessian + hessian.T) / 2

@@ -27,6 +27,8 @@ class Expansion:
         Where to differentiate.
     second_order : bool
         Whether `products` will be asked for.
+    small : bool
+        Whether several products at once fit into memory.
     watch : callable
         Called after the objective, returns tensors it has met on its way; `slopes` are the
         derivatives in these.
@@ -38,11 +40,13 @@ class Expansion:
         omega: Tensor,
         *,
         second_order: bool = True,
+        small: bool = False,
         watch: Callable[[], Sequence[Tensor]] = tuple,
     ) -> None:
         self._objective = objective
         self._omega = omega.detach().requires_grad_()
         self._graph: Tensor | None = None
+        self._small = small
         self.slopes: list[Tensor] = []
         with torch.enable_grad():
             value, loss = objective(self._omega)
@@ -63,10 +67,23 @@ class Expansion:
         """Hessian times each column of a matrix (n_parameters, n_directions)."""
         if self._graph is None:
             return torch.zeros_like(directions)
-        try:
-            return torch.stack([self._product(v) for v in directions.T], dim=-1)
-        except RuntimeError:  # "derivative for ... is not implemented", or the graph is cut
-            return torch.stack([self._difference(v) for v in directions.T], dim=-1)
+        ways = (self._together, self._one_by_one) if self._small else (self._one_by_one,)
+        for way in ways:
+            try:
+                return way(directions)
+            except RuntimeError:  # "derivative for ... is not implemented", or the graph is cut
+                continue
+        return torch.stack([self._difference(v) for v in directions.T], dim=-1)
+
+    def _together(self, directions: Tensor) -> Tensor:
+        """All products in one pass, each operation on all of them: where calls are what costs."""
+        assert self._graph is not None
+        return torch.autograd.grad(
+            self._graph, self._omega, directions.T, retain_graph=True, is_grads_batched=True
+        )[0].T
+
+    def _one_by_one(self, directions: Tensor) -> Tensor:
+        return torch.stack([self._product(v) for v in directions.T], dim=-1)
 
     def _product(self, v: Tensor) -> Tensor:
         """Hessian-vector product by differentiating the gradient once more."""

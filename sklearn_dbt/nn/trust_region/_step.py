@@ -109,7 +109,12 @@ def stationarity(
 
 
 def longest_within(
-    length: Callable[[float], float], limit: float, tol: float = 1e-3, n_tries: int = 40
+    length: Callable[[float], float],
+    limit: float,
+    guess: Callable[[float], float] | None = None,
+    *,
+    tol: float = 1e-3,
+    n_tries: int = 40,
 ) -> float:
     """Largest fraction in [0, 1], nearly, of a move whose length is within a limit.
 
@@ -122,6 +127,9 @@ def longest_within(
         Length of a fraction of the move; that of 0 is taken to be within the limit.
     limit : float
         Largest length.
+    guess : callable, default=None
+        Fraction at which a length is reached, as far as is known; tried first where all is too
+        long.
     tol : float, default=1e-3
         Relative part of the limit, or of the fraction, that may be left unused.
     n_tries : int, default=40
@@ -143,9 +151,10 @@ def longest_within(
         return 1.0
     aim = (1 - tol / 2) * limit
     low, high, under, over, side = 0.0, 1.0, -aim, at - aim, 0
-    for _ in range(n_tries):
-        guess = low - (high - low) * under / (over - under)
-        middle = guess if low < guess < high else (low + high) / 2
+    for i in range(n_tries):
+        between = low - (high - low) * under / (over - under)
+        between = guess(aim) if guess is not None and i == 0 else between
+        middle = between if low < between < high else (low + high) / 2
         at = length(middle)
         # The end that stays twice is trusted half as much (the Illinois rule).
         if at <= limit:

@@ -169,7 +169,9 @@ class Update:
             objective = self._make_objective(snapshots, self._uniforms)
         jacobian = group.jacobian(self._omega, snapshots)
         metric = group.metric(jacobian, settings.damping * n_rates(self._rates))
-        place = Place(objective, self._omega, metric, jacobian, group, self._generator)
+        place = Place(
+            objective, self._omega, metric, jacobian, group, self._generator, group.is_small
+        )
         here, curvature = settings.curvature.expand(place)
         eps = torch.tensor(torch.finfo(here.value.dtype).eps, dtype=torch.float64)
         value, loss, gradient, curvature, eps = group.ranks.mean(

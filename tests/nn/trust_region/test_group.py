@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from sklearn_dbt.nn.trust_region import stationarity
-from sklearn_dbt.nn.trust_region._group import RateGroup, distance, mean_rate, n_rates
+from sklearn_dbt.nn.trust_region._group import (
+    RateGroup,
+    distance,
+    mean_rate,
+    n_rates,
+    straight_fraction,
+)
 
 
 class Sampled:
@@ -102,3 +108,28 @@ def test_stationarity_is_that_of_all_layers_inside_the_box(group):
         torch.block_diag(*(b.flatten(0, 1) for b in blocks)), gradient, down, up
     )
     assert group.stationarity(blocks, gradient, rates) == pytest.approx(expected)
+
+
+def test_straight_fraction_is_where_a_straight_line_leaves_the_ball():
+    g = torch.Generator().manual_seed(0)
+    origin, start, end = (
+        [torch.randn(1, 3, generator=g).double(), torch.randn(4, 2, generator=g).double()]
+        for _ in range(3)
+    )
+    start = [o + 0.1 * (s - o) for o, s in zip(origin, start, strict=True)]
+    radius = (distance(origin, start) + distance(origin, end)) / 2
+    t = straight_fraction(origin, start, end, radius)
+    there = [s + t * (e - s) for s, e in zip(start, end, strict=True)]
+    assert distance(origin, there) == pytest.approx(radius)
+    assert straight_fraction(origin, start, start, radius) == 1
+
+
+def test_rates_are_computed_once_a_place(group):
+    omega = group.omega
+    first = group.rates(omega, SNAPSHOTS)
+    assert group.rates(omega.clone(), list(SNAPSHOTS)) is first
+    assert group.rates(omega + 0.1, SNAPSHOTS) is not first
+    assert group.rates(omega, SNAPSHOTS, smooth=True) is not first
+    assert group.rates(omega, [torch.zeros(()), SNAPSHOTS[1]]) is not first
+    leaf = omega.clone().requires_grad_()
+    assert group.rates(leaf, SNAPSHOTS)[0].requires_grad
