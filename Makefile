@@ -83,7 +83,7 @@ lint: $(VENV)/.installed-tests
 
 # One thread for BLAS and OpenMP: the suite's arrays are small, and sums do not depend on the machine's cores.
 test: lint
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest $(PYTEST_ARGS) </dev/null
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n auto $(PYTEST_ARGS) </dev/null
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks

@@ -44,7 +44,7 @@ def test_bands_are_pywavelets(name, mode, n, level, wavelet):
             np.testing.assert_allclose(band[i], other, atol=1e-10)
 
 
-@pytest.mark.parametrize("mode", set(MODES) - {"periodization"})
+@pytest.mark.parametrize("mode", sorted(set(MODES) - {"periodization"}))
 @pytest.mark.parametrize(("n", "level"), [(45, 4), (3, 3), (2, 2)])
 def test_stationary_transform_extends_to_a_multiple(mode, n, level):
     x = signals(n)

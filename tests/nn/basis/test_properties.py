@@ -641,8 +641,26 @@ def test_buffers_and_parameters_move_with_the_module(case, n):
     assert bool(list(basis.parameters())) == case.learns
 
 
-@each(13, slow=(301,))
+# Compiling takes seconds: one case for each way of computing is fast, the others wait for `slow`.
+COMPILED = {"fourier", "dwt", "pca", "stft", "swt", "frft", "lattice", "stack"}
+
+
+def compile_now(case: Case) -> bool:
+    return case.name in COMPILED
+
+
+@each(13, only=compile_now)
 def test_compiled_equals_eager(case, n, generator):
+    check_compiled(case, n, generator)
+
+
+@each(slow=(13, 301))
+@pytest.mark.slow
+def test_every_case_compiled_equals_eager(case, n, generator):
+    check_compiled(case, n, generator)
+
+
+def check_compiled(case, n, generator):
     basis = make(case, n)
     scale = signals(generator, basis.n_coefficients, dtype=torch.float32)
 
