@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._group import RateGroup, straight_fraction
+from ._group import RateGroup
 from ._objective import Losses
 from ._protocol import RateLayer, check_layers
 from ._ranks import Intake, Ranks, pool_statistics
@@ -251,7 +251,8 @@ def fitted_step(
         return group.distance(moved(fraction), rates)
 
     def guess(limit: float) -> float:
-        return straight_fraction(rates, group.rates(omega, snapshots), moved(1.0), limit)
+        here = group.rates(omega, snapshots)
+        return group.straight_fraction(rates, here, moved(1.0), limit)
 
     return group.rounded(omega + longest_within(length, radius, guess) * step) - omega
 

@@ -156,6 +156,24 @@ class RateGroup:
         (square,) = self.ranks.mean([torch.tensor(own**2, dtype=torch.float64)], self.n_samples)
         return float(square) ** 0.5
 
+    def straight_fraction(
+        self,
+        origin: Sequence[Tensor],
+        start: Sequence[Tensor],
+        end: Sequence[Tensor],
+        radius: float,
+    ) -> float:
+        """Where the straight line from `start` to `end` is at a distance from `origin`."""
+        terms = torch.zeros(3, dtype=torch.float64)
+        for o, s, e in zip(origin, start, end, strict=True):
+            products = ((e - s).square(), (s - o) * (e - s), (s - o).square())
+            terms += torch.stack([_mean_over_samples(x).to(terms) for x in products])
+        if self._pooled:
+            (terms,) = self.ranks.mean([terms], self.n_samples)
+        a, b, c = terms.tolist()
+        root = math.sqrt(max(b * b - a * (c - radius**2), 0.0))
+        return (root - b) / a if a > 0 else 1.0
+
     def mean_rate(self, rates: Sequence[Tensor]) -> float:
         """Mean rate over the samples of all ranks."""
         own = mean_rate(rates)
@@ -200,18 +218,6 @@ def distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
 def _mean_over_samples(values: Tensor) -> Tensor:
     """Sum over rates of the mean over samples; 0 where there are none."""
     return values.sum() / max(len(values), 1)
-
-
-def straight_fraction(
-    origin: Sequence[Tensor], start: Sequence[Tensor], end: Sequence[Tensor], radius: float
-) -> float:
-    """Where the straight line from `start` to `end` is at a distance from `origin`."""
-    a = b = 0.0
-    for o, s, e in zip(origin, start, end, strict=True):
-        a += float(_mean_over_samples((e - s).square()))
-        b += float(_mean_over_samples((s - o) * (e - s)))
-    c = distance(origin, start) ** 2 - radius**2
-    return (math.sqrt(max(b * b - a * c, 0.0)) - b) / a if a > 0 else 1.0
 
 
 def n_rates(rates: Sequence[Tensor]) -> int:

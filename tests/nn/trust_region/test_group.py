@@ -7,7 +7,6 @@ from sklearn_dbt.nn.trust_region._group import (
     distance,
     mean_rate,
     n_rates,
-    straight_fraction,
 )
 
 
@@ -110,7 +109,7 @@ def test_stationarity_is_that_of_all_layers_inside_the_box(group):
     assert group.stationarity(blocks, gradient, rates) == pytest.approx(expected)
 
 
-def test_straight_fraction_is_where_a_straight_line_leaves_the_ball():
+def test_straight_fraction_is_where_a_straight_line_leaves_the_ball(group):
     g = torch.Generator().manual_seed(0)
     origin, start, end = (
         [torch.randn(1, 3, generator=g).double(), torch.randn(4, 2, generator=g).double()]
@@ -118,10 +117,10 @@ def test_straight_fraction_is_where_a_straight_line_leaves_the_ball():
     )
     start = [o + 0.1 * (s - o) for o, s in zip(origin, start, strict=True)]
     radius = (distance(origin, start) + distance(origin, end)) / 2
-    t = straight_fraction(origin, start, end, radius)
+    t = group.straight_fraction(origin, start, end, radius)
     there = [s + t * (e - s) for s, e in zip(start, end, strict=True)]
     assert distance(origin, there) == pytest.approx(radius)
-    assert straight_fraction(origin, start, start, radius) == 1
+    assert group.straight_fraction(origin, start, start, radius) == 1
 
 
 def test_rates_are_computed_once_a_place(group):
