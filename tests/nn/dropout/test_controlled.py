@@ -10,7 +10,12 @@ import torch
 from torch import nn
 
 from sklearn_dbt.nn.dropout import Policy, TransformDropout
-from sklearn_dbt.nn.trust_region import DecayController, TrustRegionController
+from sklearn_dbt.nn.trust_region import (
+    CURVATURES,
+    STEPS,
+    DecayController,
+    TrustRegionController,
+)
 
 N_ROWS, N_TIMES = 64, 16
 RUNS = [
@@ -160,6 +165,33 @@ def test_every_move_obeys_its_radius(kind, basis, policy):
     assert sum(d**2 for d in replay.distances) <= sum(r**2 for r in history["radius"])
     assert max(replay.distances) > 0.01  # and it does move
     assert history["mean_rate"][-1] < history["mean_rate"][0]
+
+
+@pytest.mark.parametrize("step", sorted(STEPS))
+@pytest.mark.parametrize("curvature", sorted(CURVATURES))
+def test_every_move_obeys_its_radius_whatever_the_model_and_the_step(curvature, step):
+    runs = RUNS[:5]
+    basis, policy = runs[(sorted(CURVATURES).index(curvature) + sorted(STEPS).index(step)) % 5]
+    net = network(basis, policy)
+    controller = TrustRegionController(
+        dropouts(net), curvature=curvature, step=step, max_inner=2, rho_stop=1.0, **OFTEN
+    )
+    replay, training = Replay(net, controller), Training(net, controller)
+    training.run(19, replay.before, replay.after)
+    history = controller.history
+    assert controller.n_updates == 5
+    np.testing.assert_allclose(replay.distances, history["step_norm"], rtol=0, atol=1e-6)
+    for distance, radius, accepted, n in zip(
+        replay.distances, history["radius"], history["accepted"], history["n_rates"], strict=True
+    ):
+        assert distance <= radius + 1e-6
+        assert radius <= controller.rule.maximum * n**0.5 * (1 + 1e-12)
+        assert accepted or distance == 0
+    # The stability metric: no move is longer than what it was allowed.
+    ratios = [d / r for d, r in zip(replay.distances, history["radius"], strict=True)]
+    assert sum(ratio <= 1 + 1e-6 for ratio in ratios) / len(ratios) == 1
+    assert sum(d**2 for d in replay.distances) <= sum(r**2 for r in history["radius"])
+    assert max(replay.distances) > 0.01
 
 
 def test_without_sample_energies_the_distance_is_the_change_of_the_rates_in_force():

@@ -130,6 +130,7 @@ def test_objective_falls_and_the_projected_gradient_vanishes(plain_layer, curvat
     distances, radii = history["step_norm"], history["radius"]
     assert all(d <= r * (1 + 1e-12) for d, r in zip(distances, radii, strict=True))
     assert sum(d**2 for d in distances) <= sum(r**2 for r in radii)
+    assert max(radii) <= 0.2 * n**0.5 * (1 + 1e-12)
 
 
 # The ratio
