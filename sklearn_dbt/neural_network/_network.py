@@ -185,7 +185,8 @@ def given_backbone(
     TypeError
         If the callable does not return a module.
     ValueError
-        If the output has another shape, or there is no dropout to exchange.
+        If the module fails on recordings of this shape, its output has another shape, or there is
+        no dropout to exchange.
     """
     if isinstance(backbone, nn.Module):
         module = copy.deepcopy(backbone)
@@ -224,6 +225,11 @@ def _dry_run(
     try:
         with torch.no_grad():
             output = module.eval()(torch.zeros(2, n_channels, n_times).to(parameter))
+    except Exception as error:
+        raise ValueError(
+            f"backbone cannot take two recordings of shape ({n_channels}, {n_times}), a tensor of "
+            f"shape (2, {n_channels}, {n_times}): {error}"
+        ) from error
     finally:
         module.train(was_training)
         for hook in hooks:

@@ -130,6 +130,8 @@ def test_a_backbone_may_be_made_for_the_shape_of_the_data():
         given_backbone(make, *SHAPE, make_dropout=dropout)
     with pytest.raises(ValueError, match=r"\(n, 2, 10\) to \(n, 4\); two .* shape \(2, 3\)"):
         given_backbone(Recurrent(), 2, 10, 4, make_dropout=None)
+    with pytest.raises(ValueError, match=r"cannot take two recordings of shape \(2, 10\).*shapes"):
+        given_backbone(nn.Linear(5, 3), *SHAPE, make_dropout=None)
 
 
 def test_moments_are_weighted_and_constant_channels_have_scale_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 
 import numpy as np
 import torch
@@ -47,6 +48,8 @@ class FractionalFourier(Basis):
     ------
     ValueError
         If `order` is not finite.
+    TypeError
+        If `order` is no number.
 
     See Also
     --------
@@ -82,6 +85,8 @@ class FractionalFourier(Basis):
 
     def __init__(self, n_features: int, order: float = 0.5, learn_order: bool = False) -> None:
         n = check_n_features(n_features)
+        if isinstance(order, bool) or not isinstance(order, numbers.Real):
+            raise TypeError(f"order must be a number, got {type(order).__name__}.")
         if not math.isfinite(order):
             raise ValueError(f"order must be finite, got {order}.")
         super().__init__(n, Layout.make(n), is_complex=True, is_orthogonal=True)

@@ -112,3 +112,9 @@ def test_repr():
 def test_order_is_finite(order):
     with pytest.raises(ValueError, match=f"order must be finite, got {order}"):
         FractionalFourier(8, order)
+
+
+@pytest.mark.parametrize("order", ["half", None, True])
+def test_order_is_a_number(order):
+    with pytest.raises(TypeError, match=f"order must be a number, got {type(order).__name__}"):
+        FractionalFourier(8, order)
