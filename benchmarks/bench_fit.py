@@ -30,7 +30,7 @@ class PlainRegressor(TrustRegionDropoutRegressor):
     """The estimator with `nn.Dropout` in place of `TransformDropout`."""
 
     def _dropout_maker(self, _seed):
-        return lambda *_: PlainDropout(self.dropout_rate)
+        return lambda *_args, **_options: PlainDropout(self.dropout_rate)
 
     def _rate_control(self, _module):
         return []
