@@ -81,9 +81,9 @@ FORGETTING = 0.99
 PARAMETERS = """
     Parameters
     ----------
-    basis : {"fourier", "dct", "dwt", "pca"} or Basis, default="fourier"
-        Where coefficients are dropped. A :class:`~sklearn_dbt.nn.Basis` object must fit the width
-        of the one layer it is used on.
+    basis : str or Basis, default="fourier"
+        Where coefficients are dropped: a name of ``sklearn_dbt.nn.BASES``, or a
+        :class:`~sklearn_dbt.nn.Basis`, which must fit the width of the one layer it is used on.
     basis_options : dict, default=None
         Keyword arguments of a basis given by name, such as ``{"wavelet": "sym4"}``.
     policy : str or Policy, default="energy"
@@ -141,9 +141,9 @@ PARAMETERS = """
         `max_iter` epochs.
     warm_up : float, default=0.1
         Share of `max_iter` in which rates stand still while energies are gathered, in [0, 1).
-    locks : list of (float, float), default=None
-        Frequency bands (low, high), in the unit of `sampling_rate`, that are never dropped from
-        the input.
+    locks : list of (float, float) or CoefficientSet, default=None
+        What is never dropped from the input: frequency bands (low, high) in the unit of
+        `sampling_rate`, or sets such as ``Scales([5, 6])``.
     sampling_rate : float, default=1.0
         Samples per second; makes frequencies Hz. At 1.0 they are cycles per sample.
     random_state : int, RandomState or None, default=None

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from sklearn_dbt.neural_network import TrustRegionDropoutClassifier, TrustRegionDropoutRegressor
-from sklearn_dbt.nn import Band, Fourier, Policy
+from sklearn_dbt.nn import Band, Fourier, Policy, Scales
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 BOTH = pytest.mark.parametrize("face", [TrustRegionDropoutClassifier, TrustRegionDropoutRegressor])
@@ -158,6 +158,18 @@ def test_locked_bands_are_never_dropped_and_are_in_hertz(tones):
     locked = (frequency >= 5) & (frequency <= 20)
     assert (model.drop_rates_[locked] == 0).all()
     assert (model.drop_rates_[~locked] > 0).all()
+
+
+def test_sets_lock_as_bands_do_and_are_saved(tones, tmp_path):
+    X, y = tones()
+    options = {"basis": "dwt", "basis_options": {"level": 2}, "max_iter": 1}
+    model = fast(TrustRegionDropoutClassifier, locks=[Scales([1])], **options).fit(X, y)
+    assert (model.drop_rates_[16:] == 0).all()
+    assert (model.drop_rates_[:16] > 0).all()
+    model.save(tmp_path / "model")
+    back = TrustRegionDropoutClassifier.load(tmp_path / "model")
+    assert back.locks == [Scales([1])]
+    np.testing.assert_array_equal(back.predict_proba(X), model.predict_proba(X))
 
 
 def test_objects_serve_as_well_as_names(tones, tmp_path):

@@ -42,8 +42,8 @@ class TransformDropout(CoefficientRates):
     ----------
     n_features : int
         Length of the last axis.
-    basis : {"fourier", "dct", "dwt", "pca"} or Basis, default="fourier"
-        Name of a basis, or a basis for signals of this length, which is copied.
+    basis : str or Basis, default="fourier"
+        Name of a basis in `BASES`, or a basis for signals of this length, which is copied.
     policy : str or Policy, default="energy"
         One of ``"energy"``, ``"sample_energy"``, ``"frequency"``, ``"index"``, ``"uniform"``,
         ``"free"`` (see `make_policy`), or the policy itself.
