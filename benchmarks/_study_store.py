@@ -21,8 +21,8 @@ class Line:
     ----------
     set, noise, method : str
         What was trained on what.
-    seed, epochs : int
-        Seed of the fit and the number of epochs the run was asked for.
+    seed, steps : int
+        Seed of the fit and the number of optimizer steps the run was asked for.
     setup : str
         Fingerprint of the method's grid and, for ours, defaults.
     score, rmse : float
@@ -42,7 +42,7 @@ class Line:
     noise: str
     method: str
     seed: int
-    epochs: int
+    steps: int
     setup: str
     score: float
     rmse: float
@@ -57,7 +57,7 @@ class Line:
     @property
     def key(self) -> "Key":
         """What makes two lines the same fit."""
-        return Key(self.set, self.noise, self.method, self.seed, self.epochs, self.setup)
+        return Key(self.set, self.noise, self.method, self.seed, self.steps, self.setup)
 
 
 class Key(NamedTuple):
@@ -67,7 +67,7 @@ class Key(NamedTuple):
     noise: str
     method: str
     seed: int
-    epochs: int
+    steps: int
     setup: str
 
 

@@ -8,9 +8,9 @@ from benchmarks._study_data import load
 from benchmarks._study_ours import DEFAULT, FACE, GRID, TUNED, best, fit_and_judge_ours, setup_of
 from benchmarks._study_peers import PEERS
 from benchmarks._study_store import Line, append, read, repair
-from benchmarks.dropout_study import _parser, epochs_on, jobs_left, main, run_job, setup
+from benchmarks.dropout_study import _parser, epochs_of, jobs_left, main, run_job, setup
 
-OPTIONS = ["--sets", "diabetes", "--noises", "high", "--seeds", "2", "--epochs", "2"]
+OPTIONS = ["--sets", "diabetes", "--noises", "high", "--seeds", "2", "--steps", "20"]  # 2 epochs
 METHODS = ["--methods", "none", "weight decay", DEFAULT]
 
 
@@ -102,10 +102,9 @@ def test_best_takes_the_score_and_then_the_loss():
     assert best(settings, figures) == ({"a": 1}, pytest.approx(0.8))
 
 
-def test_long_sets_get_fewer_epochs():
-    data = load("diabetes")  # 295 rows, 10 steps an epoch
-    assert epochs_on(data, 1000) == 60
-    assert epochs_on(data, 7) == 7
+@pytest.mark.parametrize(("steps", "epochs"), [(600, 60), (601, 61), (1, 1)])
+def test_all_sets_get_as_many_steps(steps, epochs):
+    assert epochs_of(load("diabetes"), steps) == epochs  # 295 rows, 10 steps an epoch
 
 
 def fake_lines(path, methods, n_seeds, better):
