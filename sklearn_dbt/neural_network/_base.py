@@ -124,15 +124,16 @@ PARAMETERS = """
     batch_size : int, default=32
         Recordings in a step.
     max_iter : int, default=100
-        Epochs. With `early_stopping` a warning says when the held-out loss was still falling at
-        the end; a falling training loss alone is no reason for more.
+        Epochs. With `early_stopping` they may be fewer, and a warning says when the held-out loss
+        was still falling at the end.
     tol : float, default=1e-4
-        A fall of the watched loss by less than ``tol * max(1, loss)`` is none.
+        With `early_stopping`, a fall of the held-out loss by less than ``tol * max(1, loss)`` is
+        none.
     n_iter_no_change : int, default=20
-        Epochs without a fall after which training stops.
+        With `early_stopping`, epochs without a fall after which training stops.
     early_stopping : bool, default=False
-        Hold out rows, watch their loss and keep the best epoch's weights. Otherwise the training
-        loss is watched.
+        Hold out rows, watch their loss and keep the best epoch's weights. Otherwise all epochs are
+        run: masks make the training loss too noisy to stop by, and rates are moved on a schedule.
     validation_fraction : float, default=0.1
         Share held out, for early stopping and again for ``objective="validation"``; classes keep
         their shares, and groups stay whole when `fit` gets them.
@@ -185,7 +186,6 @@ ATTRIBUTES = """
 class BaseTrustRegionDropout(NeuralEstimator, ABC):
     """What regressor and classifier share: everything but targets and outputs."""
 
-    _training_loss_settles = False
     drop_rate_curve_: list[np.ndarray]
 
     _parameter_constraints: dict = {
@@ -298,7 +298,8 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         """
         resume = self.warm_start and hasattr(self, "net_")
         data = self._prepare(X, y, sample_weight, groups, resume=resume)
-        progress = Progress(self.tol, self.n_iter_no_change)
+        # Masks make the training loss too noisy to judge by, and the schedule counts on all epochs.
+        progress = Progress(self.tol, self.n_iter_no_change) if self.early_stopping else None
         return self._run(data, X, y, self.max_iter, progress, resume=resume)
 
     @with_callbacks

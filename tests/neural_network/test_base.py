@@ -230,6 +230,14 @@ def test_early_stopping_keeps_the_best_epoch_and_groups_whole(tones):
 
 
 @BOTH
+def test_without_early_stopping_all_epochs_are_run(tones, face):
+    """A training loss under masks does not fall in every epoch; that is no reason to stop."""
+    X, y = tones()
+    model = fast(face, max_iter=30, n_iter_no_change=1, tol=1.0).fit(X, y)
+    assert model.n_iter_ == len(model.loss_curve_) == 30
+
+
+@BOTH
 def test_warm_start_continues(tones, face):
     X, y = tones()
     model = fast(face, warm_start=True, max_iter=5).fit(X, y)
