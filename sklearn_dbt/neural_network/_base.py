@@ -45,7 +45,7 @@ from sklearn_dbt.neural_network._network import (
 )
 from sklearn_dbt.neural_network._rate_control import RateControl
 from sklearn_dbt.nn.basis import BASES, PCA, Basis, make_basis
-from sklearn_dbt.nn.dropout import POLICIES, Policy, TransformDropout
+from sklearn_dbt.nn.dropout import MASK_SHARINGS, POLICIES, Policy, TransformDropout
 from sklearn_dbt.nn.trust_region import OBJECTIVES, DecayController, TrustRegionController
 
 CONTROLLERS = {"trust_region": TrustRegionController, "decay": DecayController}
@@ -56,6 +56,7 @@ NETWORK_PARAMETERS = (
     "basis",
     "basis_options",
     "policy",
+    "mask_sharing",
     "controller",
     "objective",
     "controller_options",
@@ -89,6 +90,11 @@ PARAMETERS = """
     policy : str or Policy, default="energy"
         How a coefficient's energy and place decide its rate: a name of
         ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`.
+    mask_sharing : {"octave", "none"}, default="none"
+        Coefficients of a channel that are kept or dropped together: those of an octave of
+        frequency (a scale of a wavelet transform), or none. Whole bands that are missing now and
+        then teach the network not to lean on any of them. In a hidden layer without a time axis
+        nothing is shared.
     controller : {"trust_region", "decay", "fixed"}, default="trust_region"
         What moves the rates: a trust region on the objective, a decay to zero in clipped steps, or
         nothing.
@@ -193,6 +199,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         "basis": [StrOptions(set(BASES)), Basis],
         "basis_options": [dict, None],
         "policy": [StrOptions(set(POLICIES)), Policy],
+        "mask_sharing": [StrOptions(set(MASK_SHARINGS))],
         "controller": [StrOptions({*CONTROLLERS, "fixed"})],
         "objective": [StrOptions(set(OBJECTIVES))],
         "controller_options": [dict, None],
@@ -214,6 +221,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         *,
         basis_options=None,
         policy="energy",
+        mask_sharing="none",
         controller="trust_region",
         objective="train",
         controller_options=None,
@@ -243,6 +251,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         self.basis = basis
         self.basis_options = basis_options
         self.policy = policy
+        self.mask_sharing = mask_sharing
         self.controller = controller
         self.objective = objective
         self.controller_options = controller_options
@@ -415,10 +424,12 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         def make(n_features: int, *, is_input: bool = False) -> TransformDropout:
             nonlocal seed
             seed += 1
+            has_times = is_input or options["backbone"] == "conv"
             return TransformDropout(
                 n_features,
                 basis=make_basis(options["basis"], n_features, **options["basis_options"] or {}),
                 policy=options["policy"],
+                mask_sharing=options["mask_sharing"] if has_times else "none",
                 p=max(options["dropout_rate"], p_min),
                 p_min=p_min,
                 locks=options["locks"] or () if is_input else (),

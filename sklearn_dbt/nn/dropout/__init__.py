@@ -6,6 +6,7 @@ from ._diagnostics import effective_regularization, spectrum_diagnostics
 from ._energy_descriptors import InverseEigenvalue, PopulationEnergy, SampleEnergy
 from ._ensemble_dropout import EnsembleDropout
 from ._gradient_estimators import arm_gradient, straight_through_mask
+from ._mask_sharing import MASK_SHARINGS
 from ._masks import concrete_mask, hard_mask
 from ._place_descriptors import (
     Band,
@@ -30,6 +31,7 @@ from ._snapshot import Snapshot
 from ._transform_dropout import TransformDropout
 
 __all__ = [
+    "MASK_SHARINGS",
     "POLICIES",
     "AboveThreshold",
     "Band",

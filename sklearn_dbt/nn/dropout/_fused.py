@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..basis import Basis
+from ._mask_sharing import Sharing
 
 __all__ = ["drop", "scale_", "uniforms"]
 
@@ -21,7 +22,13 @@ _is_alias_of: Callable[[Tensor, Tensor], bool] = getattr(torch._C, "_is_alias_of
 Rates = Tensor | Callable[[Tensor], Tensor]
 
 
-def drop(x: Tensor, rates: Rates, seed: int, basis: Basis | None = None) -> Tensor:
+def drop(
+    x: Tensor,
+    rates: Rates,
+    seed: int,
+    basis: Basis | None = None,
+    sharing: Sharing | None = None,
+) -> Tensor:
     r"""Multiply by a mask over its keep rate, in a basis or as they are.
 
     .. math:: y = T^{-1} M T x, \qquad M = \operatorname{diag}(m / (1 - p))
@@ -40,6 +47,8 @@ def drop(x: Tensor, rates: Rates, seed: int, basis: Basis | None = None) -> Tens
         Seed of the mask.
     basis : Basis, default=None
         An orthogonal basis without parameters, whose analysis is linear.
+    sharing : Sharing, default=None
+        Groups of coefficients that have one uniform.
 
     Returns
     -------
@@ -47,26 +56,36 @@ def drop(x: Tensor, rates: Rates, seed: int, basis: Basis | None = None) -> Tens
         Output of the input's shape and dtype.
     """
     if x.requires_grad and torch.is_grad_enabled():
-        return _Drop.apply(x, rates, seed, basis)
-    return _drop(x, rates, seed, basis)[0]
+        return _Drop.apply(x, rates, seed, basis, sharing)
+    return _drop(x, rates, seed, basis, sharing)[0]
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rates: Rates, seed: int, basis: Basis | None) -> Tensor:
-        y, found = _drop(x, rates, seed, basis)
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        rates: Rates,
+        seed: int,
+        basis: Basis | None,
+        sharing: Sharing | None,
+    ) -> Tensor:
+        y, found = _drop(x, rates, seed, basis, sharing)
         # A copy where they are the layer's own, which may move before the way back.
         ctx.save_for_backward(found.clone() if found.ndim == 1 else found)
-        ctx.seed, ctx.basis = seed, basis
+        ctx.seed, ctx.basis, ctx.sharing = seed, basis, sharing
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (rates,) = ctx.saved_tensors
-        return drop(gradient, rates, ctx.seed, ctx.basis), None, None, None
+        back = drop(gradient, rates, ctx.seed, ctx.basis, ctx.sharing)
+        return back, None, None, None, None
 
 
-def _drop(x: Tensor, rates: Rates, seed: int, basis: Basis | None) -> tuple[Tensor, Tensor]:
+def _drop(
+    x: Tensor, rates: Rates, seed: int, basis: Basis | None, sharing: Sharing | None
+) -> tuple[Tensor, Tensor]:
     analysis: Callable[[Tensor], Tensor] = _same
     synthesis: Callable[[Tensor], Tensor] = _same
     if basis is None:
@@ -79,7 +98,7 @@ def _drop(x: Tensor, rates: Rates, seed: int, basis: Basis | None) -> tuple[Tens
     found = rates if isinstance(rates, Tensor) else rates(c)
     if _is_alias_of(c, x) or not c.is_contiguous():
         c = c.clone(memory_format=torch.contiguous_format)
-    scale_(c, found, seed)
+    scale_(c, found, seed, sharing)
     return like(synthesis(c), x), found
 
 
@@ -105,15 +124,19 @@ def like(y: Tensor, x: Tensor) -> Tensor:
     return (y.real if y.is_complex() and not x.is_complex() else y).to(x.dtype)
 
 
-def scale_(c: Tensor, rates: Tensor, seed: int) -> None:
+def scale_(c: Tensor, rates: Tensor, seed: int, sharing: Sharing | None = None) -> None:
     """Multiply contiguous coefficients by mask / (1 - rate), in place; rates of 0 change nothing.
 
-    On the CPU the mask compares 32 random bits with the rate, elsewhere float32 uniforms.
+    On the CPU the mask compares 32 random bits with the rate, elsewhere, and where coefficients
+    share them, float32 uniforms.
     """
     if c.numel() == 0:
         return
     rates = rates.to(c.dtype.to_real()).contiguous()
-    if not c.is_cpu:
+    if sharing is not None:
+        drawn = uniforms(seed, (*c.shape[:-1], sharing.n_groups), c.device)
+        keep = drawn.index_select(-1, sharing.group) >= rates
+    elif not c.is_cpu:
         keep = uniforms(seed, c.shape, c.device) >= rates
     elif (kernels := compiled()) is not None:
         kernels.scale_(c, rates, seed)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..basis import Basis, make_basis
 from ._fused import drop, like
+from ._mask_sharing import Sharing, share_masks
 from ._masks import UniformSource, compiled_uniform, hard_mask
 from ._policies import Policy, make_policy
 from ._rates import CoefficientRates, Lock
@@ -53,6 +54,11 @@ class TransformDropout(CoefficientRates):
         bias of its own starts from that.
     p_min, p_max : float, default=0.0, 0.95
         Bounds of every rate that is not locked; ``0 <= p_min < p_max < 1``.
+    mask_sharing : {"none", "octave"}, default="none"
+        Which coefficients of a channel are kept or dropped together: none, or those of an octave
+        of frequency, which for a wavelet transform is a scale. They are compared with one uniform,
+        each at its own rate, so that expectations stay what they are. Coefficients without a
+        frequency are on their own.
     locks : sequence of (float, float) or CoefficientSet, default=()
         Bands in Hz, edges included, or sets such as ``Scales([1])``, whose coefficients are never
         dropped: their rate is 0.
@@ -115,6 +121,8 @@ class TransformDropout(CoefficientRates):
     True
     """
 
+    _group: Tensor | None
+
     def __init__(
         self,
         n_features: int,
@@ -124,6 +132,7 @@ class TransformDropout(CoefficientRates):
         p: float = 0.5,
         p_min: float = 0.0,
         p_max: float = 0.95,
+        mask_sharing: str = "none",
         locks: Sequence[Lock] = (),
         sampling_rate: float | None = None,
         p_zero: float = 1e-3,
@@ -142,6 +151,10 @@ class TransformDropout(CoefficientRates):
             p_zero=p_zero,
             momentum=momentum,
         )
+        self.mask_sharing = mask_sharing
+        shared = share_masks(mask_sharing, self.basis.layout)
+        self._n_groups = shared.n_groups if shared else 0
+        self.register_buffer("_group", shared.group if shared else None, persistent=False)
         # Counts draws in compiled code; see `compiled_uniform`.
         self.register_buffer("_ticket", torch.tensor(0), persistent=False)
         self._source = UniformSource(seed)
@@ -185,8 +198,8 @@ class TransformDropout(CoefficientRates):
         is_fixed = not self._per_sample and (self.observed or not self._reads_population)
         rates = self._rates if is_fixed else self._rates_for
         if self._is_symmetric:
-            return drop(x, rates, seed, self.basis)
-        return self._formula(x, lambda c: drop(c, rates, seed))
+            return drop(x, rates, seed, self.basis, self._sharing)
+        return self._formula(x, lambda c: drop(c, rates, seed, sharing=self._sharing))
 
     def _next_pass(self, x: Tensor) -> int | _RelaxedPass:
         """Seed of a pass that repeats no other, or what stands for it in a relaxed one."""
@@ -214,17 +227,31 @@ class TransformDropout(CoefficientRates):
             return self._relaxation.next_pass().scale(self, c)
         if self._capturing:
             self._captured = x.detach()
-        return self._scale(c, compiled_uniform(self._ticket, x.detach(), c.shape, self._source.key))
+        drawn = compiled_uniform(self._ticket, x.detach(), self._drawn_shape(c), self._source.key)
+        return self._scale(c, self._spread(drawn))
 
     def _functional_scale(self, c: Tensor) -> Tensor:
         with torch._C._DisableFuncTorch():
             generator = torch.Generator(c.device).manual_seed(self._source.seed())
         # Drawn by torch, whose `vmap` is told what is to be random.
-        return self._scale(c, torch.rand(c.shape, generator=generator, device=c.device))
+        drawn = torch.rand(self._drawn_shape(c), generator=generator, device=c.device)
+        return self._scale(c, self._spread(drawn))
 
     def _scale(self, c: Tensor, uniforms: Tensor) -> Tensor:
         rates = self._rates_for(c)
         return (hard_mask(rates, uniforms) / (1 - rates)).to(c.real.dtype)
+
+    @property
+    def _sharing(self) -> Sharing | None:
+        return None if self._group is None else Sharing(self._group, self._n_groups)
+
+    def _drawn_shape(self, c: Tensor) -> tuple[int, ...]:
+        """How many uniforms a pass over these coefficients takes."""
+        return (*c.shape[:-1], c.shape[-1] if self._group is None else self._n_groups)
+
+    def _spread(self, drawn: Tensor) -> Tensor:
+        """The uniform of each coefficient."""
+        return drawn if self._group is None else drawn.index_select(-1, self._group)
 
     def capture(self, enabled: bool) -> None:
         """Keep, or stop keeping, a detached reference to the last input in training.
@@ -354,7 +381,8 @@ class _RelaxedPass(NamedTuple):
         relaxation = self.relaxation()
         assert relaxation is not None
         if self.number == len(relaxation.uniforms):
-            relaxation.uniforms.append(layer._source.draw(c.shape, c.device))
+            drawn = layer._source.draw(layer._drawn_shape(c), c.device)
+            relaxation.uniforms.append(layer._spread(drawn))
         uniforms = relaxation.uniforms[self.number]
         if uniforms.shape != c.shape:
             raise ValueError(
