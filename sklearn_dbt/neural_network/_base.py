@@ -87,9 +87,11 @@ PARAMETERS = """
         :class:`~sklearn_dbt.nn.Basis`, which must fit the width of the one layer it is used on.
     basis_options : dict, default=None
         Keyword arguments of a basis given by name, such as ``{"wavelet": "sym4"}``.
-    policy : str or Policy, default="energy"
+    policy : "auto", str or Policy, default="auto"
         How a coefficient's energy and place decide its rate: a name of
-        ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`.
+        ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`. "auto" is
+        ``"frequency"``, which drops high frequencies more, where there is a time axis and the basis
+        has frequencies, and ``"energy"``, which drops weak coefficients more, elsewhere.
     mask_sharing : {"octave", "none"}, default="none"
         Coefficients of a channel that are kept or dropped together: those of an octave of
         frequency (a scale of a wavelet transform), or none. Whole bands that are missing now and
@@ -189,6 +191,14 @@ ATTRIBUTES = """
 """
 
 
+def _policy(policy: str | Policy, basis: Basis, has_times: bool) -> str | Policy:
+    """The policy for a layer, where "auto" leaves it open."""
+    if policy != "auto":
+        return policy
+    has_frequencies = has_times and not basis.layout.frequency.isnan().any()
+    return "frequency" if has_frequencies else "energy"
+
+
 class BaseTrustRegionDropout(NeuralEstimator, ABC):
     """What regressor and classifier share: everything but targets and outputs."""
 
@@ -198,7 +208,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         **TRAINING_CONSTRAINTS,
         "basis": [StrOptions(set(BASES)), Basis],
         "basis_options": [dict, None],
-        "policy": [StrOptions(set(POLICIES)), Policy],
+        "policy": [StrOptions({"auto", *POLICIES}), Policy],
         "mask_sharing": [StrOptions(set(MASK_SHARINGS))],
         "controller": [StrOptions({*CONTROLLERS, "fixed"})],
         "objective": [StrOptions(set(OBJECTIVES))],
@@ -220,7 +230,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         basis="fourier",
         *,
         basis_options=None,
-        policy="energy",
+        policy="auto",
         mask_sharing="none",
         controller="trust_region",
         objective="train",
@@ -425,10 +435,11 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
             nonlocal seed
             seed += 1
             has_times = is_input or options["backbone"] == "conv"
+            basis = make_basis(options["basis"], n_features, **options["basis_options"] or {})
             return TransformDropout(
                 n_features,
-                basis=make_basis(options["basis"], n_features, **options["basis_options"] or {}),
-                policy=options["policy"],
+                basis=basis,
+                policy=_policy(options["policy"], basis, has_times),
                 mask_sharing=options["mask_sharing"] if has_times else "none",
                 p=max(options["dropout_rate"], p_min),
                 p_min=p_min,

@@ -182,7 +182,7 @@ class TrustRegionDropoutClassifier(ClassifierMixin, BaseTrustRegionDropout):
         basis="fourier",
         *,
         basis_options=None,
-        policy="energy",
+        policy="auto",
         mask_sharing="none",
         controller="trust_region",
         objective="train",

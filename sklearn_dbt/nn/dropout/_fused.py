@@ -127,22 +127,23 @@ def like(y: Tensor, x: Tensor) -> Tensor:
 def scale_(c: Tensor, rates: Tensor, seed: int, sharing: Sharing | None = None) -> None:
     """Multiply contiguous coefficients by mask / (1 - rate), in place; rates of 0 change nothing.
 
-    On the CPU the mask compares 32 random bits with the rate, elsewhere, and where coefficients
-    share them, float32 uniforms.
+    On the CPU the mask compares 32 random bits with the rate, elsewhere float32 uniforms.
     """
     if c.numel() == 0:
         return
     rates = rates.to(c.dtype.to_real()).contiguous()
-    if sharing is not None:
-        drawn = uniforms(seed, (*c.shape[:-1], sharing.n_groups), c.device)
-        keep = drawn.index_select(-1, sharing.group) >= rates
-    elif not c.is_cpu:
-        keep = uniforms(seed, c.shape, c.device) >= rates
+    n_drawn = c.shape[-1] if sharing is None else sharing.n_groups
+    shape = (*c.shape[:-1], n_drawn)
+    if not c.is_cpu:
+        drawn, threshold = uniforms(seed, shape, c.device), rates
     elif (kernels := compiled()) is not None:
-        kernels.scale_(c, rates, seed)
+        kernels.scale_(c, rates, seed, sharing)
         return
     else:
-        keep = words(seed, c.shape) >= (rates.double() * 2.0**32).long()
+        drawn, threshold = words(seed, shape), (rates.double() * 2.0**32).long()
+    if sharing is not None:
+        drawn = drawn.index_select(-1, sharing.group)
+    keep = drawn >= threshold
     c.mul_(keep / (1 - rates))
 
 

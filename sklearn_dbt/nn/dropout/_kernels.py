@@ -84,14 +84,27 @@ def _mask(seed, row, thresholds, factors, scale):
 
 
 @njit(**_OPTIONS)
-def _scale(c, rates, seed, start, stop):
+def _shared_mask(words, group, thresholds, factors, scale):
+    """Fill one row's mask / (1 - rate), where a group of coefficients has one word."""
+    for k in range(scale.shape[0]):
+        kept = words[group[k]] >= thresholds[k]
+        scale[k] = factors[k] if kept else scale.dtype.type(0)
+
+
+@njit(**_OPTIONS)
+def _scale(c, rates, group, n_groups, seed, start, stop):
     """Multiply rows by mask / (1 - rate); complex numbers are two in a row."""
     n = rates.shape[1]
+    half, words = (n_groups + 1) // 2, np.empty(n_groups, np.uint32)
     thresholds, factors, scale = np.empty(n, np.uint32), np.empty(n, c.dtype), np.empty(n, c.dtype)
     for row in range(start, stop):
         if row == start or rates.shape[0] > 1:
             _table(rates[row if rates.shape[0] > 1 else 0], thresholds, factors)
-        _mask(np.uint64(seed), row, thresholds, factors, scale)
+        if n_groups:
+            _words(np.uint64(seed), row, words[:half], words[half:])
+            _shared_mask(words, group, thresholds, factors, scale)
+        else:
+            _mask(np.uint64(seed), row, thresholds, factors, scale)
         values = c[row]
         if c.shape[1] > n:
             for k in range(n):
@@ -103,15 +116,19 @@ def _scale(c, rates, seed, start, stop):
 
 
 @njit(**_OPTIONS)
-def _scale_32(c, shape, rates, rates_shape, seed, start, stop):
+def _scale_32(c, shape, rates, rates_shape, group, n_groups, seed, start, stop):
     values = carray(_memory(c), shape, np.float32)
-    _scale(values, carray(_memory(rates), rates_shape, np.float32), seed, start, stop)
+    found = carray(_memory(rates), rates_shape, np.float32)
+    groups = carray(_memory(group), (rates_shape[1],), np.int64)
+    _scale(values, found, groups, n_groups, seed, start, stop)
 
 
 @njit(**_OPTIONS)
-def _scale_64(c, shape, rates, rates_shape, seed, start, stop):
+def _scale_64(c, shape, rates, rates_shape, group, n_groups, seed, start, stop):
     values = carray(_memory(c), shape, np.float64)
-    _scale(values, carray(_memory(rates), rates_shape, np.float64), seed, start, stop)
+    found = carray(_memory(rates), rates_shape, np.float64)
+    groups = carray(_memory(group), (rates_shape[1],), np.int64)
+    _scale(values, found, groups, n_groups, seed, start, stop)
 
 
 @njit(**_OPTIONS)
@@ -133,7 +150,7 @@ _KERNELS = {
 }
 
 
-def scale_(c, rates, seed):
+def scale_(c, rates, seed, sharing=None):
     """Multiply coefficients by mask / (1 - rate), in place.
 
     Parameters
@@ -142,12 +159,15 @@ def scale_(c, rates, seed):
     rates : contiguous tensor of shape (n_coefficients,) or of the coefficients' shape, real, of
         the same precision
     seed : int from 0 to 2^63 - 1
+    sharing : (tensor of int64 of shape (n_coefficients,), int), default=None
+        Group of each coefficient and number of groups, each of which has one word.
     """
     kernel, width = _KERNELS[c.dtype]
     n, size = c.shape[-1], c.numel()
     n_rows = size // n
     shape, rates_shape = (n_rows, width * n), (1 if rates.ndim == 1 else n_rows, n)
-    arguments = (c.data_ptr(), shape, rates.data_ptr(), rates_shape, seed)
+    group, n_groups = (0, 0) if sharing is None else (sharing[0].data_ptr(), sharing[1])
+    arguments = (c.data_ptr(), shape, rates.data_ptr(), rates_shape, group, n_groups, seed)
     in_chunks(kernel, arguments, n_rows, width * size, _ENOUGH)
 
 
