@@ -73,6 +73,9 @@ NETWORK_PARAMETERS = (
 LEAST_VARIATIONAL_RATE = 1e-3
 # How many updates of the rates a whole fit makes when update_every="auto".
 UPDATES_PER_FIT = 12
+# The furthest that an update moves the rates, root mean square: at most a quarter in a whole fit.
+# Rates that go to zero within a fit leave its second half to overfit.
+FURTHEST_MOVE = 0.02
 # Masks over which the loss one step ahead is averaged: one alone says little about the rates.
 PASSES = 8
 # How many batches the running statistics look at for an update, and what a step forgets.
@@ -92,7 +95,7 @@ PARAMETERS = """
         ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`. "auto" is
         ``"frequency"``, which drops high frequencies more, where there is a time axis and the basis
         has frequencies, and ``"energy"``, which drops weak coefficients more, elsewhere.
-    mask_sharing : {"octave", "none"}, default="none"
+    mask_sharing : {"octave", "none"}, default="octave"
         Coefficients of a channel that are kept or dropped together: those of an octave of
         frequency (a scale of a wavelet transform), or none. Whole bands that are missing now and
         then teach the network not to lean on any of them. In a hidden layer without a time axis
@@ -106,8 +109,9 @@ PARAMETERS = """
         for policies that do not depend on the sample.
     controller_options : dict, default=None
         Keyword arguments of :class:`~sklearn_dbt.nn.TrustRegionController` or
-        :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``.
-    dropout_rate : float, default=0.5
+        :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``. The trust region's
+        ``radius_max`` is 0.02 here, unless a ``radius`` is given.
+    dropout_rate : float, default=0.7
         Mean rate at the start, in [0, 0.95).
     dropout_on : {"input", "hidden", "both"}, default="input"
         Drop coefficients of each channel along time, of each hidden layer, or both. In a hidden
@@ -231,11 +235,11 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         *,
         basis_options=None,
         policy="auto",
-        mask_sharing="none",
+        mask_sharing="octave",
         controller="trust_region",
         objective="train",
         controller_options=None,
-        dropout_rate=0.5,
+        dropout_rate=0.7,
         dropout_on="input",
         backbone="mlp",
         hidden_layer_sizes=(64,),
@@ -463,7 +467,10 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
                 n_outputs = self._n_outputs if self._likelihood == "gaussian" else 1
                 options["likelihood"] = self._likelihood
                 options["n_samples"] = self._n_train * n_outputs
-        options |= self._network_options["controller_options"] or {}
+        given = self._network_options["controller_options"] or {}
+        if kind == "trust_region" and "radius" not in given:
+            options["radius_max"] = FURTHEST_MOVE
+        options |= given
         controller = CONTROLLERS[kind](module.dropouts, **options)
         n_passes = PASSES if options.get("objective") == "validation" else 1
         return [("rate_control", RateControl(controller, n_passes=n_passes))]
