@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ._checks import check_choice
 from ._frequency_map import frequency_map
-from ._fused import uniforms
-from ._masks import UniformSource, concrete_mask, hard_mask
+from ._mask_layer import MaskLayer
 from ._rates import repeat_series
 from ._snapshot import Snapshot
 from ._transform_dropout import TransformDropout
@@ -21,7 +19,7 @@ __all__ = ["EnsembleDropout"]
 _THETA_MAX = 8.0
 
 
-class EnsembleDropout(nn.Module):
+class EnsembleDropout(MaskLayer):
     r"""Dropout at the mean of several layers' rates, in the basis of the first of them.
 
     .. math:: p_k = \sum_{i=1}^{M} a_i \, p_k^{(T_i)}, \qquad a_i \ge 0, \quad \sum_i a_i = 1
@@ -43,6 +41,9 @@ class EnsembleDropout(nn.Module):
         Whether :math:`a` is part of the parameters.
     mapping : {"linear", "nearest"}, default="linear"
         How rates are carried over between frequencies; beyond the last, they are the last's.
+    mask_sharing : {"none", "octave"}, default="none"
+        Which coefficients of the first member's basis are kept or dropped together; see
+        `TransformDropout`. What members share does not matter.
     seed : int, torch.Generator or None, default=None
         Seed of the ensemble's own generator; see `TransformDropout`.
 
@@ -59,7 +60,8 @@ class EnsembleDropout(nn.Module):
 
     Notes
     -----
-    A coefficient that any member locks is never dropped.
+    A coefficient that any member locks is never dropped. Masks are drawn, and repeated under
+    activation checkpointing, as in `TransformDropout`.
 
     Examples
     --------
@@ -80,6 +82,7 @@ class EnsembleDropout(nn.Module):
         weights: Sequence[float] | None = None,
         learn_weights: bool = False,
         mapping: str = "linear",
+        mask_sharing: str = "none",
         seed: int | torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -99,10 +102,7 @@ class EnsembleDropout(nn.Module):
             held = member.locked.double()
             locked |= (held if carried is None else carried.double() @ held) > 1 - 1e-6
         self.register_buffer("_locked", locked, persistent=False)
-        self._source = UniformSource(seed)
-        self._capturing = False
-        self._captured: Tensor | None = None
-        self._relaxation: tuple[Tensor, list[Tensor], float, list[int]] | None = None
+        self._start_masks(mask_sharing, seed)
 
     # Rates
 
@@ -368,114 +368,12 @@ class EnsembleDropout(nn.Module):
 
     # Passes
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop coefficients of the first member's basis in training; the identity in evaluation.
+    def _hard_rates(self, x: Tensor) -> Tensor:
+        with torch.no_grad():  # a basis may have parameters, which are not to move rates
+            return self._snapped(self._smooth(self.omega, x))
 
-        Parameters
-        ----------
-        x : Tensor of shape (..., n_features)
-            Input.
-
-        Returns
-        -------
-        Tensor
-            Output of the input's shape and dtype; in evaluation the input itself.
-        """
-        if not self.training:
-            return x
-        c = self.basis.analysis(x)
-        if self._relaxation is not None:
-            scale = self._relaxed_scale(c, x)
-        else:
-            if self._capturing:
-                self._captured = x.detach()
-            rates = self._snapped(self._smooth(self.omega, x.detach()))
-            u = uniforms(self._source.seed_for(x), c.shape, c.device)
-            scale = hard_mask(rates, u) / (1 - rates)
-        y = self.basis.synthesis(c * scale.to(c.real.dtype))
-        if not self.basis.is_invertible:
-            y = x - self.basis.synthesis(c) + y  # what the basis does not see passes
-        return y.to(x.dtype)
-
-    def _relaxed_scale(self, c: Tensor, x: Tensor) -> Tensor:
-        assert self._relaxation is not None
-        omega, uniforms, temperature, passes = self._relaxation
-        if passes[0] == len(uniforms):
-            uniforms.append(self._source.draw(c.shape, c.device))
-        u = uniforms[passes[0]]
-        if u.shape != c.shape:
-            raise ValueError(
-                "EnsembleDropout: passes at fixed uniforms must see inputs of the same shape, "
-                f"got coefficients {tuple(c.shape)} after {tuple(u.shape)}."
-            )
-        passes[0] += 1
-        rates = self._smooth(omega, x)
-        return concrete_mask(rates, u, temperature) / (1 - rates)
-
-    @contextmanager
-    def relaxed(self, omega: Tensor, uniforms: list[Tensor], temperature: float) -> Iterator[None]:
-        """Use relaxed masks within the context; see `concrete_mask`.
-
-        Parameters
-        ----------
-        omega : Tensor of shape (n_parameters,)
-            Parameters; outputs can be differentiated in them.
-        uniforms : list of Tensor
-            Uniforms of the first, second, ... pass; where it is too short, they are drawn.
-        temperature : float
-            Temperature of the masks.
-        """
-        before = self._relaxation
-        self._relaxation = (omega, uniforms, float(temperature), [0])
-        try:
-            yield
-        finally:
-            self._relaxation = before
-
-    def capture(self, enabled: bool) -> None:
-        """Keep, or stop keeping, a detached reference to the last input in training.
-
-        Parameters
-        ----------
-        enabled : bool
-            Whether to keep it.
-        """
-        self._capturing = bool(enabled)
-        self._captured = None
-
-    def take_captured(self) -> Tensor | None:
-        """The last input in training since the last call; forgets it.
-
-        Returns
-        -------
-        Tensor or None
-            None if there was none.
-        """
-        captured, self._captured = self._captured, None
-        return captured
-
-    def get_rng_state(self) -> Tensor:
-        """State of the ensemble's generator.
-
-        Returns
-        -------
-        Tensor of uint8
-            The state.
-        """
-        return self._source.get_state()
-
-    def set_rng_state(self, state: Tensor) -> None:
-        """Set the state of the ensemble's generator.
-
-        Parameters
-        ----------
-        state : Tensor of uint8
-            What `get_rng_state` returned on the same kind of device.
-        """
-        self._source.set_state(state)
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_captured": None, "_relaxation": None}
+    def _relaxed_rates(self, omega: Tensor, c: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
+        return self._smooth(omega, x)
 
 
 def _check_members(members: Sequence[TransformDropout]) -> TransformDropout:

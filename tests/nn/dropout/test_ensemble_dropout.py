@@ -125,6 +125,31 @@ def test_a_controller_moves_it_within_its_radius(kind, controller):
     assert moves.history["mean_rate"][-1] < moves.history["mean_rate"][0]
 
 
+@pytest.mark.parametrize("curvature", ["diagonal", "exact", "kronecker", "lbfgs"])
+@pytest.mark.parametrize("policy", ["energy", "sample_energy"])
+def test_an_ensemble_of_one_moves_as_its_member(curvature, policy):
+    histories, places = [], []
+    for wrap in (lambda member: member, lambda member: EnsembleDropout([member], seed=3)):
+        layer = wrap(TransformDropout(N, "dct", policy, seed=3).double())
+        controller = TrustRegionController(
+            [layer], curvature=curvature, update_every=1, warmup_steps=1
+        )
+        x = signal(16, 2, N).double() * torch.linspace(2, 0.2, N)
+
+        def loss(layer=layer, x=x):
+            return (layer(x) - x).square().mean()
+
+        for _ in range(5):
+            loss()
+            controller.step(loss)
+        histories.append(controller.history)
+        places.append(layer.get_omega())
+    assert sum(histories[0]["accepted"]) > 1
+    for key in ("rho", "step_norm", "mean_rate", "radius"):
+        assert histories[1][key] == pytest.approx(histories[0][key], rel=1e-5, abs=1e-9), key
+    torch.testing.assert_close(*places, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_copies_and_states_continue_as_the_original(clone):
     layer = ensemble("adapting", learn_weights=True)
