@@ -7,6 +7,7 @@ from ._energy_descriptors import InverseEigenvalue, PopulationEnergy, SampleEner
 from ._ensemble_dropout import EnsembleDropout
 from ._gradient_estimators import arm_gradient, straight_through_mask
 from ._mask_sharing import MASK_SHARINGS
+from ._masking_threshold import MaskingThreshold
 from ._masks import concrete_mask, hard_mask
 from ._place_descriptors import (
     Band,
@@ -23,7 +24,6 @@ from ._separation_descriptors import (
     AboveThreshold,
     Harmonicity,
     Interference,
-    MaskingThreshold,
     SignalToNoise,
     Steering,
 )

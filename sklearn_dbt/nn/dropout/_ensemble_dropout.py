@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ._checks import check_choice
-from ._frequency_map import frequency_map
-from ._fused import uniforms
-from ._masks import UniformSource, concrete_mask, hard_mask
-from ._rates import repeat_series
-from ._snapshot import Snapshot
+from ._ensemble_rates import EnsembleRates
+from ._mask_layer import MaskLayer
 from ._transform_dropout import TransformDropout
 
 __all__ = ["EnsembleDropout"]
 
-_THETA_MAX = 8.0
 
-
-class EnsembleDropout(nn.Module):
+class EnsembleDropout(EnsembleRates, MaskLayer):
     r"""Dropout at the mean of several layers' rates, in the basis of the first of them.
 
     .. math:: p_k = \sum_{i=1}^{M} a_i \, p_k^{(T_i)}, \qquad a_i \ge 0, \quad \sum_i a_i = 1
@@ -43,6 +36,9 @@ class EnsembleDropout(nn.Module):
         Whether :math:`a` is part of the parameters.
     mapping : {"linear", "nearest"}, default="linear"
         How rates are carried over between frequencies; beyond the last, they are the last's.
+    mask_sharing : {"none", "octave"}, default="none"
+        Which coefficients of the first member's basis are kept or dropped together; see
+        `TransformDropout`. What members share does not matter.
     seed : int, torch.Generator or None, default=None
         Seed of the ensemble's own generator; see `TransformDropout`.
 
@@ -59,7 +55,8 @@ class EnsembleDropout(nn.Module):
 
     Notes
     -----
-    A coefficient that any member locks is never dropped.
+    A coefficient that any member locks is never dropped. Masks are drawn, and repeated under
+    activation checkpointing, as in `TransformDropout`.
 
     Examples
     --------
@@ -69,10 +66,6 @@ class EnsembleDropout(nn.Module):
     tensor([0.3000, 0.3000, 0.3000, 0.3000, 0.3000, 0.3000, 0.3000, 0.3000])
     """
 
-    members: Sequence[TransformDropout]
-    _theta: Tensor
-    _locked: Tensor
-
     def __init__(
         self,
         members: Sequence[TransformDropout],
@@ -80,429 +73,15 @@ class EnsembleDropout(nn.Module):
         weights: Sequence[float] | None = None,
         learn_weights: bool = False,
         mapping: str = "linear",
+        mask_sharing: str = "none",
         seed: int | torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        check_choice("EnsembleDropout: mapping", mapping, ("linear", "nearest"))
-        first = _check_members(members)
-        self.members = nn.ModuleList(members)  # type: ignore[assignment]
-        self.basis, self.n_features = first.basis, first.n_features
-        self.learn_weights = bool(learn_weights)
-        shares = _check_weights(weights, len(members))
-        self.register_buffer("_theta", shares.log().to(torch.get_default_dtype()))
-        locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
-        for i, member in enumerate(members):
-            carried = frequency_map(
-                member.basis.layout, self.basis.layout, mapping, f"members[{i}]"
-            )
-            self.register_buffer(f"_map_{i}", carried, persistent=False)
-            held = member.locked.double()
-            locked |= (held if carried is None else carried.double() @ held) > 1 - 1e-6
-        self.register_buffer("_locked", locked, persistent=False)
-        self._source = UniformSource(seed)
-        self._capturing = False
-        self._captured: Tensor | None = None
-        self._relaxation: tuple[Tensor, list[Tensor], float, list[int]] | None = None
-
-    # Rates
-
-    @property
-    def weights(self) -> Tensor:
-        """The weights in force, shape (n_members,)."""
-        return torch.softmax(self._theta, dim=0)
-
-    @property
-    def per_sample(self) -> bool:
-        """Whether rates depend on the sample."""
-        return any(member.policy.per_sample for member in self.members)
-
-    @property
-    def observed(self) -> bool:
-        """Whether there are statistics."""
-        return all(member.observed for member in self.members)
-
-    @property
-    def rates(self) -> Tensor:
-        """The rates in force, shape (n_coefficients,)."""
-        parts = [member.rates for member in self.members]
-        return self._snapped(self._mixed(self.weights, parts))
-
-    def _mixed(self, weights: Tensor, parts: Sequence[Tensor]) -> Tensor:
-        total: Tensor | float = 0.0
-        for i, (weight, rates) in enumerate(zip(weights.unbind(), parts, strict=True)):
-            carried = getattr(self, f"_map_{i}")
-            total = total + weight * (rates if carried is None else rates @ carried.T.to(rates))
-        return torch.where(self._locked, 0.0, torch.as_tensor(total))
-
-    def _smooth(
-        self, omega: Tensor, x: Tensor, snapshots: Sequence[Snapshot] | None = None
-    ) -> Tensor:
-        """Rates: (n_coefficients,), or one for each coefficient of `x` if they need the sample."""
-        *own, theta = self._split(omega)
-        parts = []
-        for i, (member, part) in enumerate(zip(self.members, own, strict=True)):
-            nu = None if snapshots is None else snapshots[i]
-            basis = member.basis if nu is None or nu.basis is None else nu.basis
-            reads_batch = nu is None and not member.observed and member.policy.reads_population
-            reads = member.policy.per_sample or reads_batch
-            c = basis.analysis(x) if reads else member._log_energy
-            parts.append(member._smooth_rates(part, c, nu or member._population(c)))
-        return self._mixed(torch.softmax(theta, dim=0), parts)
-
-    def _snapped(self, rates: Tensor) -> Tensor:
-        return self.members[0]._snapped(rates) if self.rate_bounds()[0] == 0 else rates
-
-    def rates_at(
-        self, omega: Tensor, probe: Tensor, snapshot: Sequence[Snapshot], *, smooth: bool = False
-    ) -> Tensor:
-        """Rates for given parameters and snapshots.
-
-        Parameters
-        ----------
-        omega : Tensor of shape (n_parameters,)
-            Parameters; the result has their precision and can be differentiated in them.
-        probe : Tensor
-            What `make_probe` returned.
-        snapshot : sequence of Snapshot
-            Frozen statistics, one of each member.
-        smooth : bool, default=False
-            Whether rates under `p_zero` are left as they are.
-
-        Returns
-        -------
-        Tensor of shape (n_coefficients,) or (n_samples, n_rates)
-            The second where rates depend on the sample: all channels of a sample in a row.
-        """
-        rates = self._smooth(omega, probe, snapshot)
-        rates = rates if smooth else self._snapped(rates)
-        if not self.per_sample:
-            return rates
-        return rates.reshape(probe.shape[0] if probe.ndim > 1 else 1, -1)
-
-    def make_probe(self, x: Tensor) -> Tensor:
-        """What `rates_at` needs of a batch.
-
-        Parameters
-        ----------
-        x : Tensor of shape (..., n_features)
-            Input.
-
-        Returns
-        -------
-        Tensor
-            The detached input in double precision; nothing where rates do not need the sample.
-        """
-        x = x.detach().to(torch.complex128 if x.is_complex() else torch.float64)
-        return x if self.per_sample else x[..., :0]
-
-    def penalty_weights(self, probe: Tensor, snapshot: Sequence[Snapshot]) -> Tensor:
-        """Shares of the variance in the first member's basis.
-
-        Parameters
-        ----------
-        probe : Tensor
-            What `make_probe` returned.
-        snapshot : sequence of Snapshot
-            Frozen statistics, one of each member.
-
-        Returns
-        -------
-        Tensor of shape (n_rates,)
-            Weights that sum to 1, or zeros where nothing varies.
-        """
-        weights = self.members[0]._variance_shares(snapshot[0])
-        return repeat_series(weights, probe) if self.per_sample else weights
-
-    def rate_bounds(self) -> tuple[float, float]:
-        """Smallest and largest rate of a coefficient that is not locked.
-
-        Returns
-        -------
-        low, high : float
-            Bounds.
-        """
-        low, high = zip(*(member.rate_bounds() for member in self.members), strict=True)
-        return min(low), max(high)
-
-    # Parameters
-
-    @property
-    def omega(self) -> Tensor:
-        """Copy of the parameters, shape (n_parameters,)."""
-        own = [member.get_omega() for member in self.members]
-        return torch.cat([*own, self._theta] if self.learn_weights else own)
-
-    def get_omega(self) -> Tensor:
-        """Copy of the parameters.
-
-        Returns
-        -------
-        Tensor of shape (n_parameters,)
-            The members' in turn and, if they are learnt, the logarithms of the weights.
-        """
-        return self.omega
-
-    def _split(self, omega: Tensor) -> list[Tensor]:
-        """Each member's parameters and, last, the logarithms of the weights."""
-        sizes = [member.omega.numel() for member in self.members]
-        if self.learn_weights:
-            return list(omega.split([*sizes, len(sizes)]))
-        return [*omega.split(sizes), self._theta.to(omega.dtype)]
-
-    @torch.no_grad()
-    def set_omega(self, omega: Tensor) -> None:
-        """Change the parameters in place.
-
-        Parameters
-        ----------
-        omega : Tensor of shape (n_parameters,)
-            Parameters.
-
-        Raises
-        ------
-        ValueError
-            If the shape is wrong or a value is not finite; nothing is changed then.
-        """
-        if omega.shape != self.omega.shape or not torch.isfinite(omega).all():
-            raise ValueError(
-                "EnsembleDropout.set_omega: omega must be finite and have shape "
-                f"{tuple(self.omega.shape)}, got {omega.tolist()}."
-            )
-        *own, theta = self._split(omega)
-        for member, part in zip(self.members, own, strict=True):
-            member.set_omega(part)
-        self._theta.copy_(theta)
-
-    def omega_bounds(self) -> tuple[Tensor, Tensor]:
-        """Bounds of the parameters.
-
-        Returns
-        -------
-        lower, upper : Tensor of shape (n_parameters,)
-            Bounds.
-        """
-        lower, upper = zip(*(member.omega_bounds() for member in self.members), strict=True)
-        ends = [torch.full_like(self._theta, _THETA_MAX)] if self.learn_weights else []
-        return torch.cat([*lower, *(-end for end in ends)]), torch.cat([*upper, *ends])
-
-    def bias_direction(self) -> Tensor:
-        """Direction along which every free rate grows: all members' biases.
-
-        Returns
-        -------
-        Tensor of shape (n_parameters,)
-            Zeros and ones.
-        """
-        own = [member.bias_direction() for member in self.members]
-        return torch.cat([*own, torch.zeros_like(self._theta)] if self.learn_weights else own)
-
-    # Statistics
-
-    def observe(self, x: Tensor) -> bool:
-        """Let a batch enter every member's statistics.
-
-        Parameters
-        ----------
-        x : Tensor of shape (..., n_features)
-            Input.
-
-        Returns
-        -------
-        bool
-            Whether all members took it in.
-        """
-        return all([member.observe(x) for member in self.members])
-
-    def snapshot(self) -> tuple[Snapshot, ...]:
-        """Copies of the members' snapshots in force.
-
-        Returns
-        -------
-        tuple of Snapshot
-            Frozen statistics.
-        """
-        return tuple(member.snapshot() for member in self.members)
-
-    def candidate_snapshot(self) -> tuple[Snapshot, ...]:
-        """Snapshots that the members' statistics propose.
-
-        Returns
-        -------
-        tuple of Snapshot
-            Frozen statistics.
-        """
-        return tuple(member.candidate_snapshot() for member in self.members)
-
-    def blend_snapshots(
-        self, old: Sequence[Snapshot], new: Sequence[Snapshot], fraction: float
-    ) -> tuple[Snapshot, ...]:
-        """Snapshots a fraction of the way from some to others.
-
-        Parameters
-        ----------
-        old, new : sequence of Snapshot
-            Snapshots of the members.
-        fraction : float
-            0 to 1.
-
-        Returns
-        -------
-        tuple of Snapshot
-            Frozen statistics.
-        """
-        return tuple(
-            member.blend_snapshots(a, b, fraction)
-            for member, a, b in zip(self.members, old, new, strict=True)
-        )
-
-    def adopt_snapshot(self, snapshot: Sequence[Snapshot]) -> None:
-        """Put the members' snapshots in force.
-
-        Parameters
-        ----------
-        snapshot : sequence of Snapshot
-            Frozen statistics, one of each member.
-        """
-        for member, nu in zip(self.members, snapshot, strict=True):
-            member.adopt_snapshot(nu)
-
-    # Passes
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop coefficients of the first member's basis in training; the identity in evaluation.
-
-        Parameters
-        ----------
-        x : Tensor of shape (..., n_features)
-            Input.
-
-        Returns
-        -------
-        Tensor
-            Output of the input's shape and dtype; in evaluation the input itself.
-        """
-        if not self.training:
-            return x
-        c = self.basis.analysis(x)
-        if self._relaxation is not None:
-            scale = self._relaxed_scale(c, x)
-        else:
-            if self._capturing:
-                self._captured = x.detach()
-            rates = self._snapped(self._smooth(self.omega, x.detach()))
-            u = uniforms(self._source.seed_for(x), c.shape, c.device)
-            scale = hard_mask(rates, u) / (1 - rates)
-        y = self.basis.synthesis(c * scale.to(c.real.dtype))
-        if not self.basis.is_invertible:
-            y = x - self.basis.synthesis(c) + y  # what the basis does not see passes
-        return y.to(x.dtype)
-
-    def _relaxed_scale(self, c: Tensor, x: Tensor) -> Tensor:
-        assert self._relaxation is not None
-        omega, uniforms, temperature, passes = self._relaxation
-        if passes[0] == len(uniforms):
-            uniforms.append(self._source.draw(c.shape, c.device))
-        u = uniforms[passes[0]]
-        if u.shape != c.shape:
-            raise ValueError(
-                "EnsembleDropout: passes at fixed uniforms must see inputs of the same shape, "
-                f"got coefficients {tuple(c.shape)} after {tuple(u.shape)}."
-            )
-        passes[0] += 1
-        rates = self._smooth(omega, x)
-        return concrete_mask(rates, u, temperature) / (1 - rates)
-
-    @contextmanager
-    def relaxed(self, omega: Tensor, uniforms: list[Tensor], temperature: float) -> Iterator[None]:
-        """Use relaxed masks within the context; see `concrete_mask`.
-
-        Parameters
-        ----------
-        omega : Tensor of shape (n_parameters,)
-            Parameters; outputs can be differentiated in them.
-        uniforms : list of Tensor
-            Uniforms of the first, second, ... pass; where it is too short, they are drawn.
-        temperature : float
-            Temperature of the masks.
-        """
-        before = self._relaxation
-        self._relaxation = (omega, uniforms, float(temperature), [0])
-        try:
-            yield
-        finally:
-            self._relaxation = before
-
-    def capture(self, enabled: bool) -> None:
-        """Keep, or stop keeping, a detached reference to the last input in training.
-
-        Parameters
-        ----------
-        enabled : bool
-            Whether to keep it.
-        """
-        self._capturing = bool(enabled)
-        self._captured = None
-
-    def take_captured(self) -> Tensor | None:
-        """The last input in training since the last call; forgets it.
-
-        Returns
-        -------
-        Tensor or None
-            None if there was none.
-        """
-        captured, self._captured = self._captured, None
-        return captured
-
-    def get_rng_state(self) -> Tensor:
-        """State of the ensemble's generator.
-
-        Returns
-        -------
-        Tensor of uint8
-            The state.
-        """
-        return self._source.get_state()
-
-    def set_rng_state(self, state: Tensor) -> None:
-        """Set the state of the ensemble's generator.
-
-        Parameters
-        ----------
-        state : Tensor of uint8
-            What `get_rng_state` returned on the same kind of device.
-        """
-        self._source.set_state(state)
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_captured": None, "_relaxation": None}
-
-
-def _check_members(members: Sequence[TransformDropout]) -> TransformDropout:
-    if not len(members):
-        raise ValueError("EnsembleDropout: members must hold at least 1 layer, got none.")
-    for i, member in enumerate(members):
-        if not isinstance(member, TransformDropout):
-            raise TypeError(
-                f"EnsembleDropout: members[{i}] must be a TransformDropout, "
-                f"got {type(member).__name__}."
-            )
-        if member.n_features != members[0].n_features:
-            raise ValueError(
-                f"EnsembleDropout: members[{i}] is for {member.n_features} features, the first "
-                f"for {members[0].n_features}."
-            )
-        if any(member is other for other in members[:i]):
-            raise ValueError(f"EnsembleDropout: members[{i}] is among the members twice.")
-    return members[0]
-
-
-def _check_weights(weights: Sequence[float] | None, n: int) -> Tensor:
-    given = [1.0] * n if weights is None else [float(w) for w in weights]
-    if len(given) != n or not all(0 < w < float("inf") for w in given):
-        raise ValueError(
-            f"EnsembleDropout: weights must be {n} positive and finite numbers, one for each "
-            f"member, got {given}."
-        )
-    shares = torch.tensor(given, dtype=torch.float64)
-    return shares / shares.sum()
+        super().__init__(members, weights=weights, learn_weights=learn_weights, mapping=mapping)
+        self._start_masks(mask_sharing, seed)
+
+    def _hard_rates(self, x: Tensor) -> Tensor:
+        with torch.no_grad():  # a basis may have parameters, which are not to move rates
+            return self._snapped(self._smooth(self.omega, x))
+
+    def _relaxed_rates(self, omega: Tensor, c: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
+        return self._smooth(omega, x)

@@ -36,7 +36,7 @@ class _Pass:
     draw: Any
     shape: torch.Size
     values: Tensor  # on its device: nothing waits for it unless it is needed
-    start: int  # number of the autograd node that was next when its region began
+    start: int  # number of the first autograd node that may ask for its repetition
     key: bytes | None = None
 
     def matches(self, shape: torch.Size, dtype: torch.dtype, key: bytes) -> bool:
@@ -61,7 +61,8 @@ class Passes:
         """Remember a draw, if what is being run may be repeated: a region of checkpointing.
 
         One kind of region (reentrant) makes no nodes, so that all its passes see the number after
-        that of the region's own node. The other kind has hooks of its own, one for each region.
+        that of the region's own node, which is the one that asks. The other kind has hooks of its
+        own, one for each region, and its own nodes ask.
         """
         hooks = _top_hooks(True)
         if torch.is_grad_enabled():
@@ -70,7 +71,7 @@ class Passes:
             if self._hooks is None or self._hooks() is not hooks[1]:
                 self._hooks, self._start = weakref.ref(hooks[1]), _next_number()
         else:
-            self._hooks, self._start = None, _next_number()
+            self._hooks, self._start = None, _next_number() - 1
         self._kept.append(_Pass(draw, x.shape, _values(x), self._start))
 
     def repeated(self, x: Tensor) -> Any:
@@ -87,7 +88,7 @@ class Passes:
             self._run = (task, number)
             self._n_uses.clear()
         # Equal inputs: the region last begun before the node that asks, then the order in it.
-        started = [p for p in found if p.start <= number + 1] or found
+        started = [p for p in found if p.start <= number] or found
         region = [p for p in started if p.start == started[-1].start]
         chosen = min(region, key=lambda p: self._n_uses[id(p)])
         self._n_uses[id(chosen)] += 1

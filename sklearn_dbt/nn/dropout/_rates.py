@@ -1,34 +1,31 @@
-"""Rates of a basis's coefficients: parameters, statistics, and what a controller needs of them."""
+"""Rates of a basis's coefficients: their parameters, and what a controller needs of them."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..basis import Basis
 from ._bound_policy import BoundPolicy
 from ._checks import check_band, check_rates
 from ._coefficients import Coefficients, log_energy
+from ._frozen_statistics import FrozenStatistics
 from ._place_descriptors import Band, CoefficientSet
 from ._policies import Policy
-from ._snapshot import RunningStatistics, Snapshot, energy
+from ._snapshot import Snapshot, energy
 
 __all__ = ["CoefficientRates", "Lock", "repeat_series"]
 
 Lock = tuple[float, float] | CoefficientSet
 
 
-class CoefficientRates(nn.Module):
+class CoefficientRates(FrozenStatistics):
     r"""Rates :math:`p(\omega; \nu)` of a basis's coefficients, for layers that use them.
 
-    It holds the parameters :math:`\omega`, the frozen snapshot :math:`\nu`, and the running
-    statistics that snapshots come from. Everything is a buffer and changes in place, outside
-    `forward`.
+    It holds the parameters :math:`\omega`, a buffer that changes in place, outside `forward`, as
+    the statistics :math:`\nu` do.
 
     Parameters
     ----------
@@ -52,13 +49,8 @@ class CoefficientRates(nn.Module):
 
     omega: Tensor
     locked: Tensor
-    statistics: RunningStatistics
     _fixed: Tensor
     _rates: Tensor
-    _log_energy: Tensor
-    _variance: Tensor
-    _mean: Tensor
-    _covariance: Tensor
 
     def __init__(
         self,
@@ -73,26 +65,20 @@ class CoefficientRates(nn.Module):
         p_zero: float,
         momentum: float,
     ) -> None:
-        super().__init__()
         check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate)
-        self.basis = basis
+        super().__init__(basis, momentum)
         self.policy = policy
         self.form = BoundPolicy(policy, basis.layout)
-        self.n_features = basis.n_features
         self.sampling_rate = sampling_rate
         self.p_min, self.p_max, self.p_zero = float(p_min), float(p_max), float(p_zero)
-        self.observed = False
         self._kept: tuple[tuple[Tensor, ...], tuple, list[Tensor]] | None = None
-        self.statistics = RunningStatistics(basis, momentum)
         self._register_fixed(locks)
-        self._register_snapshot()
         omega = self.form.initial(
             float(p), self._expected_phi(), self.p_min, self.p_max, ~self.locked
         )
         self.register_buffer("omega", omega)
         self.register_buffer("_rates", torch.zeros(basis.n_coefficients), persistent=False)
         self._refresh_rates()
-        self.register_load_state_dict_post_hook(_after_loading)
 
     def _register_fixed(self, locks: Sequence[Lock]) -> None:
         locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
@@ -104,14 +90,6 @@ class CoefficientRates(nn.Module):
         empty = torch.zeros(0, self.basis.n_coefficients)
         self.register_buffer("locked", locked, persistent=False)
         self.register_buffer("_fixed", torch.stack(fixed) if fixed else empty, persistent=False)
-
-    def _register_snapshot(self) -> None:
-        k, n = self.basis.n_coefficients, self.n_features
-        self.register_buffer("_log_energy", torch.zeros(k))
-        self.register_buffer("_variance", torch.zeros(k))
-        if self.basis.needs_covariance:
-            self.register_buffer("_mean", torch.zeros(n, dtype=torch.float64))
-            self.register_buffer("_covariance", torch.zeros(n, n, dtype=torch.float64))
 
     def _expected_phi(self) -> list[Tensor]:
         """Descriptors with, for the energies, what a normal distribution of them would give."""
@@ -146,10 +124,6 @@ class CoefficientRates(nn.Module):
             return self._rates
         c = c.detach()
         return self._snapped(self._smooth_rates(self.omega, c, self._population(c)))
-
-    def _in_force(self) -> Snapshot:
-        """The snapshot in force, not copied, without its basis."""
-        return Snapshot(self._log_energy, self._variance)
 
     def _population(self, c: Tensor) -> Snapshot:
         """Statistics of the population: the frozen ones, or the batch's own before there are."""
@@ -372,131 +346,8 @@ class CoefficientRates(nn.Module):
         """
         return self.form.bias_direction().to(self.omega)
 
-    # Statistics
-
-    def observe(self, x: Tensor) -> bool:
-        """Let a batch enter the running statistics.
-
-        The rates do not change, except that the first batch ends the time in which each batch is
-        measured by its own energies. Batches that are empty or not finite are passed over.
-
-        Parameters
-        ----------
-        x : Tensor of shape (..., n_features)
-            Real input.
-
-        Returns
-        -------
-        bool
-            Whether the batch was taken in.
-        """
-        taken = self.statistics.accumulate(self.basis, x)
-        if taken and not self.observed:
-            self.adopt_snapshot(self.candidate_snapshot())
-        return taken
-
-    def snapshot(self) -> Snapshot:
-        """Copy of the snapshot in force.
-
-        Returns
-        -------
-        Snapshot
-            Frozen statistics.
-        """
-        if not self.basis.needs_covariance:
-            return Snapshot(self._log_energy.clone(), self._variance.clone())
-        # A copy of the basis and not a new one from the moments: it is to be restored bit by bit.
-        return Snapshot(
-            self._log_energy.clone(),
-            self._variance.clone(),
-            (self._mean.clone(), self._covariance.clone()),
-            copy.deepcopy(self.basis),
-        )
-
-    def candidate_snapshot(self) -> Snapshot:
-        """Snapshot that the running statistics propose.
-
-        Returns
-        -------
-        Snapshot
-            Frozen statistics.
-
-        Raises
-        ------
-        RuntimeError
-            If nothing has been observed.
-        """
-        return self._stored(self.statistics.snapshot(self.basis))
-
-    def _stored(self, snapshot: Snapshot) -> Snapshot:
-        # In the precision in which it will be in force, so that nothing changes on adoption.
-        return replace(
-            snapshot,
-            log_energy=snapshot.log_energy.to(self._log_energy),
-            variance=snapshot.variance.to(self._variance),
-        )
-
-    def blend_snapshots(self, old: Snapshot, new: Snapshot, fraction: float) -> Snapshot:
-        """Snapshot a fraction of the way from one to another.
-
-        Parameters
-        ----------
-        old, new : Snapshot
-            Snapshots of this layer.
-        fraction : float
-            0 to 1.
-
-        Returns
-        -------
-        Snapshot
-            Frozen statistics.
-        """
-        return self._stored(old.blend(new, fraction))
-
-    @torch.no_grad()
-    def adopt_snapshot(self, snapshot: Snapshot) -> None:
-        """Put a snapshot in force.
-
-        Parameters
-        ----------
-        snapshot : Snapshot
-            Snapshot of this layer.
-        """
-        self._log_energy.copy_(snapshot.log_energy)
-        self._variance.copy_(snapshot.variance)
-        if snapshot.basis is not None and snapshot.moments is not None:
-            self._mean.copy_(snapshot.moments[0])
-            self._covariance.copy_(snapshot.moments[1])
-            # Buffers follow the moments; what the optimizer learns in a basis stays as it is.
-            for own, new in zip(self.basis.buffers(), snapshot.basis.buffers(), strict=True):
-                own.copy_(new)
-        self.observed = bool(self.statistics.weight > 0)
-        self._refresh_rates()
-
-    # Being a module
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CoefficientRates:
-        # module.half() and .bfloat16() are meant for activations; rates and energies keep float32.
-        before = [
-            (module, name, buffer)
-            for module in self.modules()
-            for name, buffer in module._buffers.items()
-            if buffer is not None and buffer.is_floating_point()
-        ]
-        super()._apply(fn, recurse)
-        for module, name, buffer in before:
-            after = module._buffers[name]
-            if after is not None and after.dtype.itemsize < 4:
-                module._buffers[name] = buffer.to(after.device)
-        return self
-
 
 def repeat_series(weights: Tensor, probe: Tensor) -> Tensor:
     """Weights of the coefficients of each of a sample's series, with the same sum."""
     n_series = probe[0].numel() // probe.shape[-1] if probe.ndim > 1 else 1
     return weights.repeat(n_series) / n_series
-
-
-def _after_loading(module: CoefficientRates, _: Any) -> None:
-    module.observed = bool(module.statistics.weight > 0)
-    module._refresh_rates()

@@ -1,4 +1,4 @@
-"""Descriptors for telling sources apart: directions, noise, harmonics, masking, thresholds."""
+"""Descriptors for telling sources apart: directions, noise, harmonics, thresholds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ __all__ = [
     "AboveThreshold",
     "Harmonicity",
     "Interference",
-    "MaskingThreshold",
     "SignalToNoise",
     "Steering",
 ]
@@ -266,88 +265,6 @@ class Interference(Descriptor):
     def value(self, known: Coefficients) -> Tensor:
         """The levels."""
         return _for_each(self.level, known.layout.weight, "Interference: level")
-
-
-@dataclass(frozen=True)
-class MaskingThreshold(Descriptor):
-    r"""How far a coefficient lies under what its neighbours mask, in dB, standardised.
-
-    Energies spread along the Bark scale :math:`z(f)` [1]_ by the function :math:`B` of [2]_,
-
-    .. math::
-
-        M_k = 10 \log_{10} \sum_l |c_l|^2 \, 10^{B(z_k - z_l) / 10} - O, \qquad
-        B(z) = 15.81 + 7.5 (z + 0.474) - 17.5 \sqrt{1 + (z + 0.474)^2} ,
-
-    and the number is :math:`M_k - 10 \log_{10} |c_k|^2`. With a positive weight, what would not be
-    heard is dropped more. Energy spreads between coefficients of the same time.
-
-    Parameters
-    ----------
-    source : {"population", "sample"}, default="population"
-        Whose energies.
-    offset : float, default=14.5
-        How far :math:`O` a masker must lie above what it masks, in dB.
-    relative : bool, default=True
-        Whether the coefficient's own level is subtracted; else it is the threshold :math:`M_k`.
-    standardize : bool, default=True
-        Whether the numbers are standardised over the coefficients.
-    sharing : {"all", "scale", "coefficient"}, default="all"
-        Who shares a weight.
-
-    References
-    ----------
-    .. [1] E. Zwicker and E. Terhardt, "Analytical expressions for critical-band rate and critical
-       bandwidth as a function of frequency", Journal of the Acoustical Society of America 68(5),
-       1523-1525, 1980.
-    .. [2] M. R. Schroeder, B. S. Atal and J. L. Hall, "Optimizing digital speech coders by
-       exploiting masking properties of the human ear", Journal of the Acoustical Society of
-       America 66(6), 1647-1652, 1979.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_dbt.nn.basis import DCT
-    >>> from sklearn_dbt.nn.dropout import Coefficients, MaskingThreshold
-    >>> known = Coefficients(DCT(4), 800.0, torch.tensor([1e4, 1.0, 1.0, 1.0]).log())
-    >>> MaskingThreshold(standardize=False)(known).argmax()  # next to the strong one
-    tensor(1)
-    """
-
-    source: str = "population"
-    offset: float = 14.5
-    relative: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("MaskingThreshold: source", self.source, SOURCES)
-        if not math.isfinite(self.offset):
-            raise ValueError(f"MaskingThreshold: offset must be finite (dB), got {self.offset}.")
-
-    def value(self, known: Coefficients) -> Tensor:
-        """Thresholds in dB, over the coefficients' levels if they are relative."""
-        if known.sampling_rate is None:
-            raise ValueError("MaskingThreshold: the Bark scale needs sampling_rate, got None.")
-        frequency = given_frequency(known.layout, "MaskingThreshold") * known.sampling_rate
-        level = known.log_energies(self.source)
-        times = known.layout.position.nan_to_num().unique(return_inverse=True)[1]
-        spread = _spreading(bark(frequency).to(level)) * (times == times[:, None])
-        top = level.amax(-1, keepdim=True)  # energies of quiet signals would underflow
-        masked = ((level - top).exp() @ spread.T).log() + top
-        decibel = 10 / math.log(10)
-        return decibel * (masked - level if self.relative else masked) - self.offset
-
-
-def bark(frequency: Tensor) -> Tensor:
-    """Critical-band rate in Bark of frequencies in Hz."""
-    size = frequency.abs()
-    return 13 * (0.00076 * size).atan() + 3.5 * (size / 7500).square().atan()
-
-
-def _spreading(z: Tensor) -> Tensor:
-    """How much of the energy at z_l masks at z_k, shape (k, l)."""
-    distance = z[:, None] - z + 0.474
-    return 10 ** ((15.81 + 7.5 * distance - 17.5 * (1 + distance.square()).sqrt()) / 10)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,16 @@ def test_equal_inputs_in_two_regions_are_told_apart_by_their_place(reentrant):
     assert layer.seen == [None] * 9 + [7, 8, 9, 4, 5, 6, 1, 2, 3]
 
 
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_regions_with_no_node_between_them_are_told_apart(reentrant):
+    layer, x = Numbered(), signal(4, 5).requires_grad_()
+    outputs = [checkpoint(layer, x, use_reentrant=reentrant) for _ in range(3)]
+    torch.autograd.backward(outputs, [torch.ones(4, 5)] * 3)
+    expected = sum(a * (a * x.detach()).cos() for a in (1, 2, 3))
+    torch.testing.assert_close(x.grad, expected)
+    assert sorted(layer.seen[3:]) == [1, 2, 3]
+
+
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad=True")
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_regions_within_regions(reentrant):

@@ -1,12 +1,10 @@
 import copy
-import io
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from sklearn_dbt.nn.basis import DCT, PCA, Choice
 from sklearn_dbt.nn.dropout import (
@@ -73,20 +71,6 @@ def test_weak_coefficients_are_dropped_more():
     assert layer.rates.diff().min() > -0.05
 
 
-def test_unobserved_layers_measure_the_batch_by_itself():
-    layer = TransformDropout(16, "dct", "energy", seed=0)
-    x = layer.basis.synthesis(torch.linspace(3, 0.1, 16) * signal(50, 16))
-    assert not layer.observed
-    before = layer._rates_for(layer.basis.analysis(x))
-    layer.observe(x)
-    assert layer.observed
-    torch.testing.assert_close(layer.rates, before)  # the first observation does not move them
-    layer.observe(10 * signal(50, 16))
-    torch.testing.assert_close(layer.rates, before)  # nor do the next, until they are adopted
-    layer.adopt_snapshot(layer.candidate_snapshot())
-    assert (layer.rates - before).abs().max() > 1e-3
-
-
 def test_rates_that_are_nearly_zero_are_zero_and_come_back():
     layer = TransformDropout(8, "dct", "uniform", p=0.5, p_zero=1e-3)
     layer.set_omega(torch.tensor([-6.8]))
@@ -115,63 +99,6 @@ def test_parameters_are_no_parameters():
     copied = layer.get_omega()
     copied.zero_()
     assert layer.omega.any()
-
-
-@pytest.mark.parametrize(("basis", "policy"), PAIRS)
-def test_state_dict_restores_the_rates(basis, policy):
-    layer = TransformDropout(8, basis, policy, seed=0)
-    layer.observe(signal(20, 8) * torch.arange(8))
-    layer.set_omega(layer.omega + 0.5)
-    buffer = io.BytesIO()
-    torch.save(layer.state_dict(), buffer)
-    buffer.seek(0)
-    other = TransformDropout(8, basis, policy, seed=1)
-    other.load_state_dict(torch.load(buffer))
-    assert other.observed
-    assert torch.equal(other.rates, layer.rates)
-    x = signal(4, 8)
-    other.set_rng_state(layer.get_rng_state())
-    assert torch.equal(layer(x), other(x))
-    for net in (layer, other):
-        net.observe(x)
-    assert torch.equal(layer.candidate_snapshot().log_energy, other.candidate_snapshot().log_energy)
-
-
-def test_a_rejected_snapshot_is_restored_bit_by_bit():
-    for basis in BASES:
-        layer = TransformDropout(8, basis, seed=0)
-        layer.observe(signal(30, 8))
-        before, state = layer.snapshot(), copy.deepcopy(layer.state_dict())
-        rates = layer.rates
-        for k in range(20):
-            layer.observe(3 * signal(30, 8, seed=k + 1))
-        middle = layer.blend_snapshots(before, layer.candidate_snapshot(), 0.5)
-        statistics = copy.deepcopy(layer.statistics.state_dict())
-        layer.adopt_snapshot(middle)
-        assert not torch.equal(layer.rates, rates)
-        layer.adopt_snapshot(before)
-        assert torch.equal(layer.rates, rates)
-        after = layer.state_dict()
-        assert all(
-            torch.equal(after[k], v) for k, v in state.items() if not k.startswith("statistics")
-        )
-        assert all(torch.equal(layer.statistics.state_dict()[k], v) for k, v in statistics.items())
-
-
-def test_half_precision_modules_keep_their_rates_in_float32():
-    net = nn.Sequential(nn.Linear(8, 8), TransformDropout(8, "dwt", "sample_energy", seed=0))
-    net[1].observe(signal(20, 8))
-    rates = net[1].rates
-    net.to(torch.bfloat16)
-    assert net[0].weight.dtype == torch.bfloat16
-    assert all(b.dtype != torch.bfloat16 for b in net[1].buffers())
-    assert torch.equal(net[1].rates, rates)
-    y = net(signal(4, 8).bfloat16())
-    assert y.dtype == torch.bfloat16
-    y.sum().backward()
-    net.double()
-    assert net[1].rates.dtype == torch.float64
-    assert net(signal(4, 8).double()).dtype == torch.float64
 
 
 def test_policies_and_bases_as_objects():

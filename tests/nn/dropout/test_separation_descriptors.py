@@ -12,14 +12,12 @@ from sklearn_dbt.nn.dropout import (
     Coefficients,
     Harmonicity,
     Interference,
-    MaskingThreshold,
     Policy,
     SignalToNoise,
     Steering,
     TransformDropout,
 )
 from sklearn_dbt.nn.dropout._coefficients import log_energy
-from sklearn_dbt.nn.dropout._separation_descriptors import bark
 
 
 class Frames(Basis):
@@ -105,39 +103,6 @@ def test_harmonicity_is_the_nearness_to_a_harmonic(f0, n_harmonics, width):
     np.testing.assert_allclose(-score.numpy(), nearness.max(1), atol=1e-4)
 
 
-def test_masking_is_the_sum_of_spread_energies():
-    energy = energies(2, 9) * 1e6
-    known = Coefficients(Frames([0.01, 0.02, 0.05], 3), 8000.0, None, log_energy(energy))
-    f = 8000 * known.layout.frequency.numpy().astype(float)
-    z = 13 * np.arctan(0.00076 * f) + 3.5 * np.arctan((f / 7500) ** 2)
-    np.testing.assert_allclose(bark(torch.from_numpy(f)).numpy(), z)
-    masked = np.zeros((2, 9))
-    for k, m in np.ndindex(9, 9):
-        if k // 3 == m // 3:  # the same frame
-            d = z[k] - z[m] + 0.474
-            spread = 15.81 + 7.5 * d - 17.5 * np.sqrt(1 + d**2)
-            masked[:, k] += energy[:, m].numpy() * 10 ** (spread / 10)
-    threshold = 10 * np.log10(masked) - 6
-    level = 10 * np.log10(energy.numpy())
-    absolute = MaskingThreshold("sample", 6.0, relative=False, standardize=False)(known)
-    np.testing.assert_allclose(absolute.numpy(), threshold, atol=1e-3)
-    relative = MaskingThreshold("sample", 6.0, standardize=False)(known)
-    np.testing.assert_allclose(relative.numpy(), threshold - level, atol=1e-3)
-    loud = MaskingThreshold("sample")(known)
-    quiet = Coefficients(known.basis, 8000.0, None, log_energy(1e-18 * energy).float())
-    torch.testing.assert_close(MaskingThreshold("sample")(quiet).double(), loud, atol=1e-3, rtol=0)
-
-
-def test_masking_drops_what_hides_beside_the_strong():
-    energy = torch.full((64,), 1.0)
-    energy[20] = 1e5
-    known = Coefficients(DCT(64), 8000.0, log_energy(energy))
-    phi = MaskingThreshold()(known)
-    assert phi.argmax() == 21  # masking reaches further up than down
-    assert phi[20] == phi.min()
-    assert phi[19] < phi[21]
-
-
 def test_above_threshold_is_the_two_valued_policy():
     basis = DWT(16, "haar", level=3)
     policy = Policy(
@@ -186,9 +151,6 @@ def test_interference_is_what_is_given():
         (lambda: Harmonicity(1.0)(Coefficients(DCT(3))), "needs sampling_rate"),
         (lambda: Interference([1.0, math.nan]), "level must be finite"),
         (lambda: Interference([1.0, 2.0])(Coefficients(DCT(3))), "level must have one entry"),
-        (lambda: MaskingThreshold("both"), "source must be one of"),
-        (lambda: MaskingThreshold(offset=math.inf), "offset must be finite"),
-        (lambda: MaskingThreshold()(Coefficients(DCT(3))), "needs sampling_rate"),
         (lambda: AboveThreshold(-1.0), "threshold must be finite and at least 0"),
         (lambda: AboveThreshold(1.0, []), "AboveThreshold: scales must hold integers"),
         (

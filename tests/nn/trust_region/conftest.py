@@ -1,9 +1,17 @@
-"""A rate layer without masks: its objective is an explicit function of the rates."""
+"""What several tests need: random models and boxes, and a rate layer without masks.
 
+The layer's objective is an explicit function of the rates.
+"""
+
+import math
 from contextlib import contextmanager
 
 import pytest
 import torch
+
+from sklearn_dbt.nn.trust_region import QuadraticModel
+
+DOUBLE = torch.float64
 
 
 class PlainLayer:
@@ -99,3 +107,39 @@ class PlainLayer:
 def plain_layer():
     """The class of layers whose rates are explicit functions of their parameters."""
     return PlainLayer
+
+
+def _spd(n, generator, condition=20.0):
+    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=DOUBLE))
+    return q * torch.logspace(0, math.log10(condition), n, dtype=DOUBLE) @ q.T
+
+
+def _random_model(n, g, shift=0.0):
+    h = _spd(n, g) - shift * torch.eye(n, dtype=DOUBLE)
+    return QuadraticModel(0.0, torch.randn(n, generator=g, dtype=DOUBLE), h, _spd(n, g))
+
+
+def _random_box(n, g):
+    lower = -torch.rand(n, generator=g, dtype=DOUBLE)
+    lower[torch.rand(n, generator=g) < 0.3] = 0
+    upper = torch.rand(n, generator=g, dtype=DOUBLE)
+    upper[torch.rand(n, generator=g) < 0.3] = 0
+    return lower, upper
+
+
+@pytest.fixture(scope="session")
+def spd():
+    """Makes symmetric positive definite matrices: of a size, generator and condition."""
+    return _spd
+
+
+@pytest.fixture(scope="session")
+def random_model():
+    """Makes quadratic models: of a size, generator and shift of the eigenvalues downwards."""
+    return _random_model
+
+
+@pytest.fixture(scope="session")
+def random_box():
+    """Makes boxes around 0, some of whose sides touch it: of a size and generator."""
+    return _random_box

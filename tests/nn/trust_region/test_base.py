@@ -13,12 +13,6 @@ from sklearn_dbt.nn.trust_region._group import RateGroup
 WIDE = {"radius": 0.5, "radius_max": 0.5, "update_every": 1, "warmup_steps": 0}
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64))
-    scale = torch.logspace(0, math.log10(condition), n, dtype=torch.float64)
-    return q * scale @ q.T
-
-
 def quadratic(layer, h, centre):
     def loss():
         s = layer.current - centre
@@ -70,7 +64,7 @@ def test_layers_without_an_input_are_left_out(plain_layer):
         controller.step(lambda: used.current.sum())
 
 
-def test_state_dict_and_pickle_continue_as_if_uninterrupted(plain_layer):
+def test_state_dict_and_pickle_continue_as_if_uninterrupted(spd, plain_layer):
     h, centre = spd(3, torch.Generator().manual_seed(0)), torch.full((3,), 0.4).double()
 
     def make():

@@ -13,12 +13,6 @@ seeds = st.integers(0, 2**31)
 WIDE = {"radius": 0.5, "radius_max": 0.5, "update_every": 1, "warmup_steps": 0}
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64))
-    scale = torch.logspace(0, math.log10(condition), n, dtype=torch.float64)
-    return q * scale @ q.T
-
-
 def quadratic(layer, h, centre):
     def loss():
         s = layer.current - centre
@@ -56,7 +50,7 @@ def test_exact_model_gives_ratio_one_and_cauchy_contraction(plain_layer, seed, n
 
 @settings(deadline=None, max_examples=4)
 @given(seeds, st.integers(2, 4), st.booleans())
-def test_convex_objective_decreases_to_a_stationary_point(plain_layer, seed, n, sigmoid):
+def test_convex_objective_decreases_to_a_stationary_point(spd, plain_layer, seed, n, sigmoid):
     g = torch.Generator().manual_seed(seed)
     h, centre = spd(n, g), 0.3 + 0.4 * torch.rand(n, generator=g, dtype=torch.float64)
     start = torch.rand(n, generator=g, dtype=torch.float64)

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 
@@ -14,35 +12,29 @@ from sklearn_dbt.nn.trust_region._curvature import Place
 DOUBLE = torch.float64
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=DOUBLE))
-    return q * torch.logspace(0, math.log10(condition), n, dtype=DOUBLE) @ q.T
-
-
 def smooth(omega):
     value = (omega.sin() * omega.roll(1).exp()).sum() + omega.prod()
     return value, value
 
 
-def place(n=4, seed=0):
-    g = torch.Generator().manual_seed(seed)
+@pytest.fixture
+def place(spd):
+    n, g = 4, torch.Generator().manual_seed(0)
     return Place(smooth, torch.randn(n, generator=g, dtype=DOUBLE), spd(n, g), [], None, g)
 
 
-def test_exact_curvature_is_the_hessian():
-    here = place()
-    expansion, curvature = ExactCurvature().expand(here)
-    hessian = torch.autograd.functional.hessian(lambda w: smooth(w)[0], here.omega)
+def test_exact_curvature_is_the_hessian(place):
+    expansion, curvature = ExactCurvature().expand(place)
+    hessian = torch.autograd.functional.hessian(lambda w: smooth(w)[0], place.omega)
     torch.testing.assert_close(curvature, hessian)
-    gradient = torch.autograd.functional.jacobian(lambda w: smooth(w)[0], here.omega)
+    gradient = torch.autograd.functional.jacobian(lambda w: smooth(w)[0], place.omega)
     torch.testing.assert_close(expansion.gradient, gradient)
 
 
-def test_diagonal_curvature_agrees_with_the_hessian_along_the_metrics_axes_and_only_there():
-    here = place()
-    _, curvature = DiagonalCurvature().expand(here)
-    hessian = torch.autograd.functional.hessian(lambda w: smooth(w)[0], here.omega)
-    axes = principal_axes(here.metric)
+def test_diagonal_curvature_agrees_with_the_hessian_along_the_metrics_axes_and_only_there(place):
+    _, curvature = DiagonalCurvature().expand(place)
+    hessian = torch.autograd.functional.hessian(lambda w: smooth(w)[0], place.omega)
+    axes = principal_axes(place.metric)
     found, expected = axes.T @ curvature @ axes, axes.T @ hessian @ axes
     torch.testing.assert_close(found, expected.diagonal().diag())
     assert not torch.allclose(curvature, hessian)

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,28 +8,9 @@ from sklearn_dbt.nn.trust_region import QuadraticModel, cauchy_step, dogleg_step
 seeds = st.integers(0, 2**31)
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64))
-    scale = torch.logspace(0, math.log10(condition), n, dtype=torch.float64)
-    return q * scale @ q.T
-
-
-def random_model(n, g, shift=0.0):
-    h = spd(n, g) - shift * torch.eye(n, dtype=torch.float64)
-    return QuadraticModel(0.0, torch.randn(n, generator=g, dtype=torch.float64), h, spd(n, g))
-
-
-def random_box(n, g):
-    lower = -torch.rand(n, generator=g, dtype=torch.float64)
-    lower[torch.rand(n, generator=g) < 0.3] = 0
-    upper = torch.rand(n, generator=g, dtype=torch.float64)
-    upper[torch.rand(n, generator=g) < 0.3] = 0
-    return lower, upper
-
-
 @settings(deadline=None, max_examples=60)
 @given(seeds, st.integers(1, 6), st.floats(1e-3, 20), st.sampled_from([0.0, 5.0, 50.0]))
-def test_dogleg_is_in_the_ball_and_as_good_as_cauchy(seed, n, radius, shift):
+def test_dogleg_is_in_the_ball_and_as_good_as_cauchy(random_model, seed, n, radius, shift):
     model = random_model(n, torch.Generator().manual_seed(seed), shift)
     step = dogleg_step(model, radius)
     assert model.norm(step) <= radius * (1 + 1e-9)
@@ -41,7 +20,9 @@ def test_dogleg_is_in_the_ball_and_as_good_as_cauchy(seed, n, radius, shift):
 
 @settings(deadline=None, max_examples=60)
 @given(seeds, st.integers(1, 6), st.floats(1e-2, 5), st.sampled_from([0.0, 5.0]))
-def test_dogleg_is_in_the_box_and_as_good_as_cauchy(seed, n, radius, shift):
+def test_dogleg_is_in_the_box_and_as_good_as_cauchy(
+    random_model, random_box, seed, n, radius, shift
+):
     g = torch.Generator().manual_seed(seed)
     model, (lower, upper) = random_model(n, g, shift), random_box(n, g)
     step = dogleg_step(model, radius, lower, upper)
@@ -53,7 +34,7 @@ def test_dogleg_is_in_the_box_and_as_good_as_cauchy(seed, n, radius, shift):
 
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, 6))
-def test_dogleg_is_newtons_step_in_a_wide_ball(seed, n):
+def test_dogleg_is_newtons_step_in_a_wide_ball(random_model, seed, n):
     model = random_model(n, torch.Generator().manual_seed(seed))
     newton = -torch.linalg.solve(model.matrix(), model.gradient)
     torch.testing.assert_close(dogleg_step(model, 1e6), newton)
@@ -61,7 +42,7 @@ def test_dogleg_is_newtons_step_in_a_wide_ball(seed, n):
 
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(2, 5))
-def test_dogleg_lies_on_its_path(seed, n):
+def test_dogleg_lies_on_its_path(random_model, seed, n):
     # Between the two ends of the second leg, where the sphere cuts it.
     model = random_model(n, torch.Generator().manual_seed(seed))
     newton = -torch.linalg.solve(model.matrix(), model.gradient)

@@ -15,11 +15,6 @@ seeds = st.integers(0, 2**31)
 DOUBLE = torch.float64
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=DOUBLE))
-    return q * torch.logspace(0, math.log10(condition), n, dtype=DOUBLE) @ q.T
-
-
 def recursion(b, steps, changes):
     """BFGS one pair at a time, the textbook's formula."""
     for s, y in zip(steps.T, changes.T, strict=True):
@@ -29,7 +24,7 @@ def recursion(b, steps, changes):
 
 @settings(deadline=None, max_examples=30)
 @given(seeds, st.integers(1, 8), st.integers(1, 5))
-def test_compact_representation_is_the_recursion(seed, n, m):
+def test_compact_representation_is_the_recursion(spd, seed, n, m):
     g = torch.Generator().manual_seed(seed)
     initial, hessian = spd(n, g), spd(n, g)
     steps = torch.randn(n, min(m, n), generator=g, dtype=DOUBLE)
@@ -53,7 +48,7 @@ def test_pairs_without_positive_curvature_are_skipped_and_old_ones_forgotten():
     assert [len(s) for s, _ in curvature.state] == [3]
 
 
-def test_nearly_parallel_pairs_stay_positive_definite():
+def test_nearly_parallel_pairs_stay_positive_definite(spd):
     curvature = LimitedMemoryCurvature(memory=10)
     g = torch.Generator().manual_seed(0)
     h, step = spd(3, g), torch.randn(3, generator=g, dtype=DOUBLE)
@@ -65,7 +60,7 @@ def test_nearly_parallel_pairs_stay_positive_definite():
         torch.testing.assert_close(found @ near, h @ near, rtol=1e-4, atol=1e-6)
 
 
-def test_it_does_not_depend_on_how_parameters_are_scaled():
+def test_it_does_not_depend_on_how_parameters_are_scaled(spd):
     g = torch.Generator().manual_seed(0)
     metric, hessian, scale = spd(3, g), spd(3, g), torch.tensor([1.0, 1e3, 1e-3]).double().diag()
     plain, scaled = LimitedMemoryCurvature(), LimitedMemoryCurvature()
@@ -79,7 +74,7 @@ def test_it_does_not_depend_on_how_parameters_are_scaled():
     )
 
 
-def test_it_learns_a_quadratic_on_the_way(plain_layer):
+def test_it_learns_a_quadratic_on_the_way(spd, plain_layer):
     # Pairs of rejected steps count too, and no second derivative is ever taken.
     g = torch.Generator().manual_seed(0)
     h, centre = spd(3, g), torch.tensor([0.3, 0.5, 0.6], dtype=DOUBLE)

@@ -8,15 +8,9 @@ from sklearn_dbt.nn.trust_region import QuadraticModel, principal_axes
 seeds = st.integers(0, 2**31)
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64))
-    scale = torch.logspace(0, torch.tensor(condition).log10().item(), n, dtype=torch.float64)
-    return q * scale @ q.T
-
-
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, 6))
-def test_principal_axes_are_orthonormal_in_the_metric(seed, n):
+def test_principal_axes_are_orthonormal_in_the_metric(spd, seed, n):
     metric = spd(n, torch.Generator().manual_seed(seed), condition=1e4)
     axes = principal_axes(metric)
     torch.testing.assert_close(
@@ -26,7 +20,7 @@ def test_principal_axes_are_orthonormal_in_the_metric(seed, n):
 
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, 5))
-def test_model_is_the_second_order_expansion(seed, n):
+def test_model_is_the_second_order_expansion(spd, seed, n):
     g = torch.Generator().manual_seed(seed)
     h, gradient, step = spd(n, g), *torch.randn(2, n, generator=g, dtype=torch.float64)
     model = QuadraticModel(1.5, gradient, h, spd(n, g))

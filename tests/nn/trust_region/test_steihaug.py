@@ -15,27 +15,9 @@ def orthogonal(n, generator):
     return torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=DOUBLE))[0]
 
 
-def spd(n, generator, condition=20.0):
-    q = orthogonal(n, generator)
-    return q * torch.logspace(0, math.log10(condition), n, dtype=DOUBLE) @ q.T
-
-
-def random_model(n, g, shift=0.0):
-    h = spd(n, g) - shift * torch.eye(n, dtype=DOUBLE)
-    return QuadraticModel(0.0, torch.randn(n, generator=g, dtype=DOUBLE), h, spd(n, g))
-
-
-def random_box(n, g):
-    lower = -torch.rand(n, generator=g, dtype=DOUBLE)
-    lower[torch.rand(n, generator=g) < 0.3] = 0
-    upper = torch.rand(n, generator=g, dtype=DOUBLE)
-    upper[torch.rand(n, generator=g) < 0.3] = 0
-    return lower, upper
-
-
 @settings(deadline=None, max_examples=60)
 @given(seeds, st.integers(1, 6), st.floats(1e-3, 20), st.sampled_from([0.0, 5.0, 50.0]))
-def test_steihaug_is_in_the_ball_and_as_good_as_cauchy(seed, n, radius, shift):
+def test_steihaug_is_in_the_ball_and_as_good_as_cauchy(random_model, seed, n, radius, shift):
     model = random_model(n, torch.Generator().manual_seed(seed), shift)
     step = steihaug_step(model, radius)
     assert model.norm(step) <= radius * (1 + 1e-9)
@@ -45,7 +27,9 @@ def test_steihaug_is_in_the_ball_and_as_good_as_cauchy(seed, n, radius, shift):
 
 @settings(deadline=None, max_examples=60)
 @given(seeds, st.integers(1, 6), st.floats(1e-2, 5), st.sampled_from([0.0, 5.0]))
-def test_steihaug_is_in_the_box_and_as_good_as_cauchy(seed, n, radius, shift):
+def test_steihaug_is_in_the_box_and_as_good_as_cauchy(
+    random_model, random_box, seed, n, radius, shift
+):
     g = torch.Generator().manual_seed(seed)
     model, (lower, upper) = random_model(n, g, shift), random_box(n, g)
     step = steihaug_step(model, radius, lower, upper)
@@ -57,7 +41,7 @@ def test_steihaug_is_in_the_box_and_as_good_as_cauchy(seed, n, radius, shift):
 
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, 6))
-def test_steihaug_is_newtons_step_in_a_wide_ball(seed, n):
+def test_steihaug_is_newtons_step_in_a_wide_ball(random_model, seed, n):
     model = random_model(n, torch.Generator().manual_seed(seed))
     newton = -torch.linalg.solve(model.matrix(), model.gradient)
     torch.testing.assert_close(steihaug_step(model, 1e6), newton, rtol=1e-6, atol=1e-9)
@@ -92,7 +76,7 @@ def test_iterations_are_the_number_of_distinct_eigenvalues_in_the_metric(seed):
 
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(2, 6))
-def test_negative_curvature_leads_to_the_sphere(seed, n):
+def test_negative_curvature_leads_to_the_sphere(random_model, seed, n):
     model = random_model(n, torch.Generator().manual_seed(seed), shift=50.0)
     assert model.norm(steihaug_step(model, 2.0)) == pytest.approx(2.0, rel=1e-9)
 

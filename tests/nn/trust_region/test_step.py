@@ -15,15 +15,9 @@ from sklearn_dbt.nn.trust_region import (
 seeds = st.integers(0, 2**31)
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64))
-    scale = torch.logspace(0, math.log10(condition), n, dtype=torch.float64)
-    return q * scale @ q.T
-
-
 @settings(deadline=None, max_examples=30)
 @given(seeds, st.integers(1, 6), st.floats(1e-3, 10), st.booleans())
-def test_cauchy_step_is_the_best_along_its_direction(seed, n, radius, convex):
+def test_cauchy_step_is_the_best_along_its_direction(spd, seed, n, radius, convex):
     g = torch.Generator().manual_seed(seed)
     h = spd(n, g)
     h = h if convex else h - 5 * torch.eye(n, dtype=torch.float64)
@@ -40,7 +34,7 @@ def test_cauchy_step_is_the_best_along_its_direction(seed, n, radius, convex):
 
 @settings(deadline=None, max_examples=30)
 @given(seeds, st.integers(2, 6))
-def test_cauchy_contracts_as_the_condition_number_says(seed, n):
+def test_cauchy_contracts_as_the_condition_number_says(spd, seed, n):
     g = torch.Generator().manual_seed(seed)
     h, p = spd(n, g, condition=50.0), torch.randn(n, generator=g, dtype=torch.float64)
     eigenvalues = torch.linalg.eigvalsh(h)
@@ -53,7 +47,7 @@ def test_cauchy_contracts_as_the_condition_number_says(seed, n):
 
 @settings(deadline=None, max_examples=50)
 @given(seeds, st.integers(1, 5))
-def test_cauchy_step_stays_in_the_box_and_decreases_the_model(seed, n):
+def test_cauchy_step_stays_in_the_box_and_decreases_the_model(spd, seed, n):
     g = torch.Generator().manual_seed(seed)
     model = QuadraticModel(
         0.0, torch.randn(n, generator=g, dtype=torch.float64), spd(n, g), spd(n, g)

@@ -22,11 +22,6 @@ NOW = {"update_every": 1, "warmup_steps": 0, "penalty": 0.0, "stationary_tol": 0
 WIDE = {**NOW, "radius": 10.0, "radius_max": 10.0, "damping": 1e-12}
 
 
-def spd(n, generator, condition=20.0):
-    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=DOUBLE))
-    return q * torch.logspace(0, math.log10(condition), n, dtype=DOUBLE) @ q.T
-
-
 def in_rates(layer, h, centre):
     """Half the squared H-distance of the rates from a centre."""
 
@@ -55,7 +50,7 @@ def in_parameters(layer, h, centre):
 @settings(deadline=None, max_examples=5)
 @given(seeds, st.integers(1, 4))
 def test_exact_curvature_reaches_an_interior_solution_in_one_step(
-    plain_layer, sigmoid, step, seed, n
+    spd, plain_layer, sigmoid, step, seed, n
 ):
     g = torch.Generator().manual_seed(seed)
     h, centre = spd(n, g), 0.2 + 0.6 * torch.rand(n, generator=g, dtype=DOUBLE)
@@ -73,7 +68,9 @@ def test_exact_curvature_reaches_an_interior_solution_in_one_step(
 
 @settings(deadline=None, max_examples=5)
 @given(seeds, st.integers(2, 4))
-def test_cauchy_with_exact_curvature_contracts_as_the_condition_number_says(plain_layer, seed, n):
+def test_cauchy_with_exact_curvature_contracts_as_the_condition_number_says(
+    spd, plain_layer, seed, n
+):
     g = torch.Generator().manual_seed(seed)
     h, centre = spd(n, g, 10.0), torch.full((n,), 0.5, dtype=DOUBLE)
     layer = plain_layer(torch.rand(n, generator=g, dtype=DOUBLE), bounds=(-9.0, 9.0))
@@ -105,7 +102,9 @@ def test_cauchy_is_slower_than_the_others_and_they_go_on_where_it_is_slow(plain_
 @pytest.mark.parametrize("sigmoid", [False, True])
 @pytest.mark.parametrize("step", sorted(STEPS))
 @pytest.mark.parametrize("curvature", sorted(CURVATURES))
-def test_objective_falls_and_the_projected_gradient_vanishes(plain_layer, curvature, step, sigmoid):
+def test_objective_falls_and_the_projected_gradient_vanishes(
+    spd, plain_layer, curvature, step, sigmoid
+):
     g = torch.Generator().manual_seed(3)
     n = 3
     h, centre = spd(n, g), torch.tensor([0.3, 0.6, -0.2], dtype=DOUBLE)  # the last: at its bound
@@ -139,7 +138,7 @@ def test_objective_falls_and_the_projected_gradient_vanishes(plain_layer, curvat
 @pytest.mark.parametrize("curvature", ["diagonal", "exact", "kronecker", "lbfgs"])
 @pytest.mark.parametrize("step", sorted(STEPS))
 def test_ratio_tends_to_one_with_the_radius_or_is_one_for_an_exact_model(
-    plain_layer, curvature, step
+    spd, plain_layer, curvature, step
 ):
     def error(radius):
         layer = plain_layer([0.3, -0.2], sigmoid=True)
@@ -225,7 +224,7 @@ GRID = [0.0, 0.1, 0.2, 0.4, 0.8]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_penalty_of_global_minimisers_does_not_rise_with_its_weight(plain_layer, seed):
+def test_the_penalty_of_global_minimisers_does_not_rise_with_its_weight(spd, plain_layer, seed):
     g = torch.Generator().manual_seed(seed)
     h, r = spd(3, g), torch.rand(3, generator=g, dtype=DOUBLE) + 0.1
     b = h @ torch.rand(3, generator=g, dtype=DOUBLE)
