@@ -9,7 +9,11 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_dbt.neural_network import TrustRegionDropoutClassifier, TrustRegionDropoutRegressor
+from sklearn_dbt.neural_network import (
+    TrustRegionDropoutClassifier,
+    TrustRegionDropoutRegressor,
+    transform_template,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 BOTH = pytest.mark.parametrize("face", [TrustRegionDropoutClassifier, TrustRegionDropoutRegressor])
@@ -28,19 +32,17 @@ def test_it_learns_a_panel_and_a_table(tones):
 
 def test_it_is_as_good_as_a_linear_model_on_a_table():
     X, y = load_diabetes(return_X_y=True)
-    model = make_pipeline(
-        StandardScaler(), TrustRegionDropoutRegressor(basis="pca", random_state=0, max_iter=60)
-    )
-    ours = cross_val_score(model, X, y, cv=3).mean()
-    assert ours > cross_val_score(LinearRegression(), X, y, cv=3).mean() - 0.05
+    model = TrustRegionDropoutRegressor(**transform_template("table"), random_state=0)
+    ours = cross_val_score(make_pipeline(StandardScaler(), model), X, y, cv=3).mean()
+    assert ours > cross_val_score(LinearRegression(), X, y, cv=3).mean() - 0.02
 
 
 def test_energy_decides_what_is_dropped(tones):
     X, y = tones(noise=0.2)
-    model = fast(TrustRegionDropoutClassifier, controller="fixed").fit(X, y)
+    model = fast(TrustRegionDropoutClassifier, controller="fixed", policy="energy").fit(X, y)
     frequency = np.fft.rfftfreq(32)
     tone = np.argmin(np.abs(frequency - 0.06))
-    assert model.drop_rates_[tone] < 0.5 * model.drop_rates_[frequency > 0.3].mean()
+    assert model.drop_rates_[tone] < 0.7 * model.drop_rates_[frequency > 0.3].mean()
 
 
 def test_class_weight_is_sample_weight(tones):
