@@ -22,7 +22,15 @@ DEFAULT, TUNED, FACE = "ours", "ours, tuned", "none (face)"
 GRID = grid(dropout_rate=(0.3, 0.7), mask_sharing=("octave", "none"))
 #: The same face without dropout: what our software costs and scores without our method.
 PLAIN = {"controller": "fixed", "dropout_rate": 0.0}
-OURS = {DEFAULT: [{}], TUNED: GRID, FACE: [PLAIN]}
+#: The defaults with one of their parts left out, to see what it is worth.
+ABLATIONS = {
+    "rates fixed": {"controller": "fixed"},
+    "masks not shared": {"mask_sharing": "none"},
+    "rates by energy": {"policy": "energy"},
+}
+OURS = {DEFAULT: [{}], TUNED: GRID, FACE: [PLAIN], **{k: [v] for k, v in ABLATIONS.items()}}
+#: What is no method of its own that others are ranked against.
+UNRANKED = (FACE, *ABLATIONS)
 
 
 def setup_of(method: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._study_data import SNR, SOURCES
-from benchmarks._study_ours import DEFAULT, FACE, OURS, TUNED
+from benchmarks._study_ours import ABLATIONS, DEFAULT, FACE, OURS, TUNED, UNRANKED
 from benchmarks._study_statistics import (
     critical_difference,
     draw_ranks,
@@ -90,11 +90,32 @@ def score(lines: list[Line]) -> float:
 
 
 def _half(cells: Cells, methods: list[str], half: str, picture: Path) -> list[str]:
-    blocks = [_scores_table(cells, methods, half)]
-    ranked = [method for method in methods if method != FACE]
+    shown = [method for method in methods if method not in ABLATIONS]
+    blocks = [_scores_table(cells, shown, half)]
+    ranked = [method for method in methods if method not in UNRANKED]
     if DEFAULT in ranked and len(ranked) > 2:
         blocks += [_ranks_table(cells, ranked, half, picture), _against_best(cells, ranked, half)]
+    parts = [method for method in methods if method in (DEFAULT, *UNRANKED)]
+    if DEFAULT in parts and len(parts) > 2:
+        blocks += [_parts_table(cells, parts, half)]
     return blocks
+
+
+def _parts_table(cells: Cells, methods: list[str], half: str) -> str:
+    """What the parts of the default are worth, by the kind of noise."""
+    noises = list(dict.fromkeys(noise for _, noise in cells))
+    rows = []
+    for method in methods:
+        means = [
+            np.mean([score(by_method[method]) for (_, n), by_method in cells.items() if n == noise])
+            for noise in noises
+        ]
+        rows.append([method, *(f"{100 * mean:.2f}" for mean in (*means, np.mean(means)))])
+    title = (
+        f"Mean score of '{DEFAULT}' and of the same with one part left out, {half} half. "
+        f"'{FACE}' drops nothing."
+    )
+    return csv_table(title, ["", *noises, "mean"], rows)
 
 
 def _scores_table(cells: Cells, methods: list[str], half: str) -> str:

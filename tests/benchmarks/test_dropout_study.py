@@ -121,16 +121,17 @@ def fake_lines(path, methods, n_seeds, better):
 
 
 def test_report_says_what_is_missing_and_leaves_it_out(path, capsys):
-    methods = ["none", "dropout", "early", DEFAULT, FACE]
+    methods = ["none", "dropout", "early", DEFAULT, FACE, "rates fixed"]
     fake_lines(path, methods, 2, better=0.1)
     kept = path.read_text().splitlines(keepends=True)
     path.write_text("".join(kept[:-1]))
     options = [*OPTIONS, "--noises", "clean", "white", "--methods", *methods]
     assert main(["report", *options, "--results", str(path)]) == 0
     text = capsys.readouterr().out
-    assert "19 of 20 fits are there, 1 are missing; 1 of 2 cells" in text
+    assert "23 of 24 fits are there, 1 are missing; 1 of 2 cells" in text
     assert '"diabetes", "clean", "50.5", "60.5", "70.5", "**80.5**", "90.5"' in text
     assert '"diabetes", "white"' not in text
+    assert '"rates fixed", "100.50", "100.50"' in text  # a part left out has a table of its own
     # The best peer by the test score is the third, by the inner folds the first.
     assert '"diabetes", "clean", "early", "none", "+10.0", "+30.0"' in text
     # Three fits of two thirds and one whole, six times over, each 3 times a plain one's.
@@ -140,7 +141,7 @@ def test_report_says_what_is_missing_and_leaves_it_out(path, capsys):
     folder = path.parent
     assert (folder / "study.rst").read_text().strip() == text.strip()
     assert (folder / "study_ranks_development.png").exists()
-    assert len((folder / "study_scores.csv").read_text().splitlines()) == 1 + 10
+    assert len((folder / "study_scores.csv").read_text().splitlines()) == 1 + 12
 
 
 def test_report_on_nothing(path, capsys):
