@@ -56,6 +56,7 @@ from sklearn_dbt import (
 )
 from sklearn_dbt.datasets import electrode_positions, scalp_frames
 from sklearn_dbt.inspection import TrustRegionDisplay
+from sklearn_dbt.neural_network import transform_template
 
 SEEDS = range(5)
 RATE = 256.0  # Hz
@@ -175,6 +176,7 @@ searched(
 # The news is in slow, signed shifts and in the power of the fast bands. Both are what
 # ``output="features"`` tells: mean, slope and curvature of the lowest band, log-energies of all.
 # The same features under logistic regression show what the features do and what the network does.
+# A table's columns have no order: their dropout is along principal components.
 
 features = make_pipeline(
     WaveletEmbedder("db4", level=6, mode="symmetric", output="features"), StandardScaler()
@@ -188,14 +190,16 @@ searched(
 )  # fmt: skip
 searched(
     "wavelet features, trust-region dropout",
-    make_pipeline(features, TrustRegionDropoutClassifier("dct", random_state=0)),
+    make_pipeline(
+        features, TrustRegionDropoutClassifier(**transform_template("table"), random_state=0)
+    ),
     wavelets,
     signal, signal_test,
 )  # fmt: skip
 
 
 # %%
-# The same network on the samples themselves, at half the rate, drops *frequencies*. A callback
+# A network on the samples themselves, at half the rate, drops *octaves* of frequency. A callback
 # watches its rates, epoch by epoch.
 
 
@@ -404,8 +408,8 @@ fig.savefig(report / "scalp_frames.png", dpi=130)
 # %%
 # The dropout spectrum
 # --------------------
-# Where the network drops frequencies, and how its rates went there. At the start little energy
-# means a high rate; what the loss needs is then dropped less and less.
+# Where the network drops frequencies, and how its rates went there. At the start high frequencies
+# have high rates; what the loss needs is then dropped less and less.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 spectrum = np.array(watch.rates)
