@@ -17,13 +17,15 @@ from benchmarks._harness import Row, compare, main
 from sklearn_dbt.nn import TransformDropout
 
 WIDE, SMALL = (512, 4096), (32, 64)
-#: Basis and policy; statistics have been observed, as they are in training after the first step.
+#: Basis, policy and what shares a mask; statistics have been observed, as they are in training
+#: after the first step. The first is what the estimators have.
 LAYERS = [
-    ("fourier", "energy"),
-    ("fourier", "uniform"),
-    ("fourier", "sample_energy"),
-    ("dct", "energy"),
-    ("dwt", "energy"),
+    ("fourier", "frequency", "octave"),
+    ("fourier", "energy", "none"),
+    ("fourier", "uniform", "none"),
+    ("fourier", "sample_energy", "none"),
+    ("dct", "energy", "none"),
+    ("dwt", "energy", "none"),
 ]
 
 
@@ -32,10 +34,11 @@ def layers(shape: tuple[int, int]) -> tuple[dict[str, nn.Module], torch.Tensor, 
     g = torch.Generator().manual_seed(0)
     x, gradient = torch.randn(2, *shape, generator=g)
     found: dict[str, nn.Module] = {"nn.Dropout": nn.Dropout(0.5)}
-    for basis, policy in LAYERS:
-        layer = TransformDropout(shape[1], basis, policy, seed=0)
+    for basis, policy, sharing in LAYERS:
+        layer = TransformDropout(shape[1], basis, policy, mask_sharing=sharing, seed=0)
         layer.observe(x)
-        found[f"TransformDropout({basis}, {policy})"] = layer
+        shared = "" if sharing == "none" else f", {sharing}s"
+        found[f"TransformDropout({basis}, {policy}{shared})"] = layer
     return found, x.requires_grad_(), gradient
 
 
