@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +34,13 @@ from sklearn_dbt._training import (
     make_net,
     resolve_device,
 )
+from sklearn_dbt.neural_network._dropout_control import (
+    CONTROLLERS,
+    dropout_maker,
+    has_objective,
+    rate_controller,
+    schedule,
+)
 from sklearn_dbt.neural_network._network import (
     ACTIVATIONS,
     DropoutNetwork,
@@ -43,164 +49,14 @@ from sklearn_dbt.neural_network._network import (
     given_backbone,
     multilayer_perceptron,
 )
+from sklearn_dbt.neural_network._parameters import NETWORK_PARAMETERS
 from sklearn_dbt.neural_network._rate_control import RateControl
-from sklearn_dbt.nn.basis import BASES, PCA, Basis, make_basis
-from sklearn_dbt.nn.dropout import MASK_SHARINGS, POLICIES, Policy, TransformDropout
-from sklearn_dbt.nn.trust_region import OBJECTIVES, DecayController, TrustRegionController
+from sklearn_dbt.nn.basis import BASES, PCA, Basis
+from sklearn_dbt.nn.dropout import MASK_SHARINGS, POLICIES, Policy
+from sklearn_dbt.nn.trust_region import OBJECTIVES
 
-CONTROLLERS = {"trust_region": TrustRegionController, "decay": DecayController}
 # Rows that go through the network at once outside training.
 ROWS_AT_ONCE = 1024
-# What a net is built from; a fit that continues cannot change it.
-NETWORK_PARAMETERS = (
-    "basis",
-    "basis_options",
-    "policy",
-    "mask_sharing",
-    "controller",
-    "objective",
-    "controller_options",
-    "dropout_rate",
-    "dropout_on",
-    "backbone",
-    "hidden_layer_sizes",
-    "kernel_size",
-    "activation",
-    "locks",
-    "sampling_rate",
-)
-# The divergence of the variational objective is infinite at rate 0.
-LEAST_VARIATIONAL_RATE = 1e-3
-# How many updates of the rates a whole fit makes when update_every="auto".
-UPDATES_PER_FIT = 12
-# The furthest that an update moves the rates, root mean square: at most a quarter in a whole fit.
-# Rates that go to zero within a fit leave its second half to overfit.
-FURTHEST_MOVE = 0.02
-# Masks over which the loss one step ahead is averaged: one alone says little about the rates.
-PASSES = 8
-# How many batches the running statistics look at for an update, and what a step forgets.
-LOOKS_PER_UPDATE = 4
-FORGETTING = 0.99
-
-PARAMETERS = """
-    Parameters
-    ----------
-    basis : str or Basis, default="fourier"
-        Where coefficients are dropped: a name of ``sklearn_dbt.nn.BASES``, or a
-        :class:`~sklearn_dbt.nn.Basis`, which must fit the width of the one layer it is used on.
-    basis_options : dict, default=None
-        Keyword arguments of a basis given by name, such as ``{"wavelet": "sym4"}``.
-    policy : "auto", str or Policy, default="auto"
-        How a coefficient's energy and place decide its rate: a name of
-        ``sklearn_dbt.nn.dropout.POLICIES``, or a :class:`~sklearn_dbt.nn.Policy`. "auto" is
-        ``"frequency"``, which drops high frequencies more, where there is a time axis and the basis
-        has frequencies, and ``"energy"``, which drops weak coefficients more, elsewhere.
-    mask_sharing : {"octave", "none"}, default="octave"
-        Coefficients of a channel that are kept or dropped together: those of an octave of
-        frequency (a scale of a wavelet transform), or none. Whole bands that are missing now and
-        then teach the network not to lean on any of them. In a hidden layer without a time axis
-        nothing is shared.
-    controller : {"trust_region", "decay", "fixed"}, default="trust_region"
-        What moves the rates: a trust region on the objective, a decay to zero in clipped steps, or
-        nothing.
-    objective : {"train", "validation", "variational"}, default="train"
-        What the trust region lowers: the training loss, which leads the rates to zero under
-        control; the loss of held-out rows, one step of the optimizer ahead; or a variational bound,
-        for policies that do not depend on the sample.
-    controller_options : dict, default=None
-        Keyword arguments of :class:`~sklearn_dbt.nn.TrustRegionController` or
-        :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``. The trust region's
-        ``radius_max`` is 0.02 here, unless a ``radius`` is given.
-    dropout_rate : float, default=0.7
-        Mean rate at the start, in [0, 0.95).
-    dropout_on : {"input", "hidden", "both"}, default="input"
-        Drop coefficients of each channel along time, of each hidden layer, or both. In a hidden
-        layer coefficients are taken along its units, with ``backbone="conv"`` along time.
-    backbone : {"mlp", "conv"}, torch.nn.Module or callable, default="mlp"
-        Fully connected layers; convolutions along time and their mean over time, which do not mind
-        where a pattern stands; a module that maps (n, n_channels, n_times) to (n, n_outputs), which
-        is copied, with its weights; or ``backbone(n_channels, n_times, n_outputs)`` that makes one.
-        Where hidden dropout is asked for, it takes the place of a module's own
-        :class:`torch.nn.Dropout` layers.
-    hidden_layer_sizes : tuple of int, default=(64,)
-        Width of each hidden layer, or number of filters of each convolution; with ``"mlp"``, ``()``
-        is a linear model. A given module does not use it.
-    kernel_size : int, default=9
-        Length of the convolutions in samples.
-    activation : {"relu", "tanh", "gelu"}, default="relu"
-        Between the layers.
-    learning_rate : float, default=1e-3
-        Of the Adam optimizer.
-    weight_decay : float, default=0.0
-        Ridge penalty on the weights, as the optimizer applies it.
-    batch_size : int, default=32
-        Recordings in a step.
-    max_iter : int, default=100
-        Epochs. With `early_stopping` they may be fewer, and a warning says when the held-out loss
-        was still falling at the end.
-    tol : float, default=1e-4
-        With `early_stopping`, a fall of the held-out loss by less than ``tol * max(1, loss)`` is
-        none.
-    n_iter_no_change : int, default=20
-        With `early_stopping`, epochs without a fall after which training stops.
-    early_stopping : bool, default=False
-        Hold out rows, watch their loss and keep the best epoch's weights. Otherwise all epochs are
-        run: masks make the training loss too noisy to stop by, and rates are moved on a schedule.
-    validation_fraction : float, default=0.1
-        Share held out, for early stopping and again for ``objective="validation"``; classes keep
-        their shares, and groups stay whole when `fit` gets them.
-    update_every : "auto" or int, default="auto"
-        Optimizer steps between two updates of the rates; "auto" makes about 12 updates in
-        `max_iter` epochs.
-    warm_up : float, default=0.1
-        Share of `max_iter` in which rates stand still while energies are gathered, in [0, 1).
-    locks : list of (float, float) or CoefficientSet, default=None
-        What is never dropped from the input: frequency bands (low, high) in the unit of
-        `sampling_rate`, or sets such as ``Scales([5, 6])``.
-    sampling_rate : float, default=1.0
-        Samples per second; makes frequencies Hz. At 1.0 they are cycles per sample.
-    random_state : int, RandomState or None, default=None
-        One seed for initialisation, shuffling, masks and the held-out rows.
-    device : str or torch.device, default="auto"
-        Where to train; "auto" is CUDA where there is one.
-    warm_start : bool, default=False
-        Continue from the last fit: weights, optimizer, rates and controller.
-    verbose : int, default=0
-        Log epochs at level INFO of the logger ``sklearn_dbt``, instead of DEBUG.
-"""
-
-ATTRIBUTES = """
-    net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch module.
-    drop_rates_ : ndarray of shape (n_rates,)
-        Rate of each coefficient at the end, layer after layer from the input on.
-    drop_rate_curve_ : list of ndarray of shape (n_rates,)
-        The rates at the end of each epoch.
-    trust_region_history_ : dict of ndarray
-        One entry an update: ``step``, ``radius`` (before the decision), ``step_norm`` (distance
-        moved, 0 when rejected), ``rho``, ``accepted``, ``loss``, ``mean_rate`` and more; equally
-        long. An empty dict when the controller is "fixed".
-    loss_curve_ : list of float
-        Mean training loss of each epoch.
-    validation_loss_curve_ : list of float
-        Held-out loss of each epoch; empty without `early_stopping`.
-    n_iter_ : int
-        Epochs run.
-    device_ : str
-        Where it was trained.
-    n_features_in_ : int
-        Channels of a panel, columns of a table.
-    feature_names_in_ : ndarray of str
-        Names of columns, when `X` had any. Only for tables.
-"""
-
-
-def _policy(policy: str | Policy, basis: Basis, has_times: bool) -> str | Policy:
-    """The policy for a layer, where "auto" leaves it open."""
-    if policy != "auto":
-        return policy
-    has_frequencies = has_times and not basis.layout.frequency.isnan().any()
-    return "frequency" if has_frequencies else "energy"
 
 
 class BaseTrustRegionDropout(NeuralEstimator, ABC):
@@ -214,7 +70,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         "basis_options": [dict, None],
         "policy": [StrOptions({"auto", *POLICIES}), Policy],
         "mask_sharing": [StrOptions(set(MASK_SHARINGS))],
-        "controller": [StrOptions({*CONTROLLERS, "fixed"})],
+        "controller": [StrOptions({*CONTROLLERS, "fixed"}), callable],
         "objective": [StrOptions(set(OBJECTIVES))],
         "controller_options": [dict, None],
         "dropout_rate": [Interval(Real, 0, 0.95, closed="left")],
@@ -353,7 +209,7 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         rows = {"train": kept}
         if stops_early and self.early_stopping:
             rows |= self._held_out("stopping", rows["train"], y, groups, seeds[3])
-        if self.controller == "trust_region" and self.objective == "validation":
+        if has_objective(self.controller) and self.objective == "validation":
             rows |= self._held_out("rates", rows["train"], y, groups, seeds[4])
         if resume:
             self._check_resumable(panel)
@@ -430,63 +286,22 @@ class BaseTrustRegionDropout(NeuralEstimator, ABC):
         return DropoutNetwork(mean, scale, input_dropout, backbone)
 
     def _dropout_maker(self, seed: int):
-        options = self._network_options
-        by_kl = options["controller"] == "trust_region" and options["objective"] == "variational"
-        p_min = LEAST_VARIATIONAL_RATE if by_kl else 0.0
-        momentum = FORGETTING ** self._schedule()["observe_every"]
-
-        def make(n_features: int, *, is_input: bool = False) -> TransformDropout:
-            nonlocal seed
-            seed += 1
-            has_times = is_input or options["backbone"] == "conv"
-            basis = make_basis(options["basis"], n_features, **options["basis_options"] or {})
-            return TransformDropout(
-                n_features,
-                basis=basis,
-                policy=_policy(options["policy"], basis, has_times),
-                mask_sharing=options["mask_sharing"] if has_times else "none",
-                p=max(options["dropout_rate"], p_min),
-                p_min=p_min,
-                locks=options["locks"] or () if is_input else (),
-                sampling_rate=options["sampling_rate"] if is_input else None,
-                momentum=momentum,
-                seed=seed,
-            )
-
-        return make
+        return dropout_maker(self._network_options, self._schedule()["observe_every"], seed)
 
     def _rate_control(self, module: DropoutNetwork) -> list:
-        kind = self._network_options["controller"]
-        if kind == "fixed":
+        n_outputs = self._n_outputs if self._likelihood == "gaussian" else 1
+        likelihood = {"likelihood": self._likelihood, "n_samples": self._n_train * n_outputs}
+        made = rate_controller(
+            self._network_options, module.dropouts, module, self._schedule(), likelihood
+        )
+        if made is None:
             return []
-        options: dict[str, Any] = {**self._schedule()}
-        if kind == "trust_region":
-            objective = self._network_options["objective"]
-            options |= {"module": module, "objective": objective}
-            if objective == "variational":
-                n_outputs = self._n_outputs if self._likelihood == "gaussian" else 1
-                options["likelihood"] = self._likelihood
-                options["n_samples"] = self._n_train * n_outputs
-        given = self._network_options["controller_options"] or {}
-        if kind == "trust_region" and "radius" not in given:
-            options["radius_max"] = FURTHEST_MOVE
-        options |= given
-        controller = CONTROLLERS[kind](module.dropouts, **options)
-        n_passes = PASSES if options.get("objective") == "validation" else 1
+        controller, n_passes = made
         return [("rate_control", RateControl(controller, n_passes=n_passes))]
 
     def _schedule(self) -> dict[str, int]:
-        """When rates are moved and statistics look at a batch, in optimizer steps."""
-        steps = math.ceil(self._n_train / self.batch_size) * self.max_iter
-        warm_up = math.ceil(self.warm_up * steps)
-        every = self.update_every
-        if every == "auto":
-            every = max(1, (steps - warm_up) // UPDATES_PER_FIT)
-        return {
-            "update_every": int(every),
-            "observe_every": max(1, int(every) // LOOKS_PER_UPDATE),
-            "warmup_steps": warm_up,
-        }
+        n_steps = math.ceil(self._n_train / self.batch_size) * self.max_iter
+        return schedule(n_steps, self.warm_up, self.update_every)
 
     def _run(self, data, X, y, max_iter, progress, *, resume):
         self._start_curves(resume=resume)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_dbt._compat import check_is_fitted
+from sklearn_dbt.neural_network._dropout_control import has_objective
 
 
 class DropoutSpectrumDisplay:
@@ -188,7 +189,7 @@ class TrustRegionDisplay:
         Parameters
         ----------
         estimator : TrustRegionDropoutClassifier or TrustRegionDropoutRegressor
-            Fitted with ``controller="trust_region"``.
+            Fitted with a trust region.
         axes : sequence of 2 matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -203,7 +204,7 @@ class TrustRegionDisplay:
         """
         check_is_fitted(estimator, "net_")
         history = estimator.trust_region_history_
-        if estimator.controller != "trust_region" or not len(history["step"]):
+        if not has_objective(estimator.controller) or not len(history.get("step", ())):
             raise ValueError(
                 f"controller={estimator.controller!r} with {len(history.get('step', []))} updates: "
                 "there is no trust region to show."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_dbt.nn.dropout import TransformDropout
+from sklearn_dbt.nn.dropout import EnsembleDropout, TransformDropout
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -51,9 +51,12 @@ class DropoutNetwork(nn.Module):
         self.to(mean.dtype)
 
     @property
-    def dropouts(self) -> list[TransformDropout]:
-        """The dropout layers, from the input on."""
-        return [module for module in self.modules() if isinstance(module, TransformDropout)]
+    def dropouts(self) -> list[TransformDropout | EnsembleDropout]:
+        """The dropout layers, from the input on; an ensemble is one, its members are none."""
+        found = [m for m in self.modules() if isinstance(m, TransformDropout | EnsembleDropout)]
+        ensembles = [layer for layer in found if isinstance(layer, EnsembleDropout)]
+        members = {id(member) for ensemble in ensembles for member in ensemble.members}
+        return [layer for layer in found if id(layer) not in members]
 
     def observe_input(self, batches: Iterable[Tensor]) -> None:
         """Let the input's dropout know the energies of recordings before training begins."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from sklearn_dbt._compat import StrOptions
 from sklearn_dbt._training import class_weights_of_rows
-from sklearn_dbt.neural_network._base import ATTRIBUTES, PARAMETERS, BaseTrustRegionDropout
+from sklearn_dbt.neural_network._base import BaseTrustRegionDropout
+from sklearn_dbt.neural_network._parameters import ATTRIBUTES, PARAMETERS
 
 
 class TrustRegionDropoutRegressor(RegressorMixin, BaseTrustRegionDropout):
