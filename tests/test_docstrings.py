@@ -252,6 +252,12 @@ def test_examples_of_the_module_run(name: str):
     assert doctest_errors(found) == ""
 
 
+def hidden_examples(text: str) -> list[str]:
+    """Lines whose example doctest passes over, because something stands before its prompt."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if ">>> " in line and not line.startswith(">>> ")]
+
+
 def written_pages() -> list[str]:
     pages = [ROOT / "README.md", *(ROOT / "doc").rglob("*.rst")]
     built = ("_build", "auto_examples", "generated")
@@ -262,6 +268,7 @@ def written_pages() -> list[str]:
 @pytest.mark.parametrize("page", written_pages())
 def test_examples_of_the_page_run(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
+    assert hidden_examples(text) == []
     # A fence closes a Markdown example; doctest would take it for expected output.
     text = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
     test = doctest.DocTestParser().get_doctest(text, {}, page, str(ROOT / page), 0)
@@ -355,6 +362,12 @@ def test_annotation_check_fires():
 def test_numpydoc_check_fires():
     assert numpydoc_errors("doctest.DocTestFinder.find", NUMPYDOC) != []
     assert numpydoc_errors("doctest.DocTestFinder", NUMPYDOC_PUBLIC) != []
+
+
+def test_hidden_examples_are_found():
+    """The cell of a table, whose dash may stand on the same line."""
+    assert hidden_examples("* - >>> 1 + 1\n    2") == ["* - >>> 1 + 1"]
+    assert hidden_examples("* -\n    >>> 1 + 1\n    2") == []
 
 
 def test_doctest_check_fires():
