@@ -69,7 +69,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"install": [], "changelog": [], "architecture": []}
+html_sidebars = {"evidence": [], "install": [], "changelog": [], "architecture": []}
 
 
 def is_ours(thing: object) -> bool:
