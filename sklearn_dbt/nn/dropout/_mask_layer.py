@@ -88,6 +88,7 @@ class MaskLayer(nn.Module):
 
     def _next_pass(self, x: Tensor) -> int | RelaxedPass:
         """Seed of a pass that repeats no other, or what stands for it in a relaxed one."""
+        self._check(x)
         draw: int | RelaxedPass
         if self._relaxation is not None:
             draw = self._relaxation.next_pass()
@@ -97,6 +98,14 @@ class MaskLayer(nn.Module):
             draw = self._source.seed()
         self._source.passes.keep(x, draw)
         return draw
+
+    def _check(self, x: Tensor) -> None:
+        """Raise what analysis would, before anything is drawn or kept."""
+        basis = self.basis
+        is_right = isinstance(x, Tensor) and x.is_floating_point() and x.ndim > 0
+        if not (is_right and x.shape[-1] == basis.n_features):
+            takes_complex = basis.takes_complex
+            basis._check(x, "analysis", "x", basis.n_features, takes_complex=takes_complex)
 
     def _formula(self, x: Tensor, dropped: Callable[[Tensor], Tensor]) -> Tensor:
         c = self.basis.analysis(x)

@@ -66,11 +66,13 @@ def octaves(layout: Layout) -> Tensor:
     Returns
     -------
     Tensor of int64 of shape (n_coefficients,)
-        The groups, low frequencies first.
+        The groups, low frequencies first; last those without a frequency.
     """
     frequency = layout.frequency.double().abs()
     # A rounding error above half the Nyquist frequency is no octave.
     octave = torch.floor(torch.log2(0.5 / frequency) + 1e-9)
     lonely = frequency.isnan()
-    octave[lonely] = -1.0 - torch.arange(int(lonely.sum()), dtype=octave.dtype)
+    # Above the Nyquist frequency octaves have negative numbers: these go below the least.
+    least = octave.nan_to_num(nan=0.0).min().clamp_max(0)
+    octave[lonely] = least - 1 - torch.arange(int(lonely.sum()), dtype=octave.dtype)
     return torch.unique(-octave, return_inverse=True)[1]

@@ -145,13 +145,17 @@ class CoefficientRates(FrozenStatistics):
             return self._described(dtype, c, population)
         # Relaxed passes ask again and again. Versions count changes in place, whoever makes them.
         read = (population.log_energy, population.variance, self._fixed)
+        if any(t.is_inference() for t in read):  # these do not count changes
+            return self._described(dtype, c, population)
         key = (dtype, *(t._version for t in read))
         if self._kept is not None:
             tensors, known, phi = self._kept
             if key == known and all(a is b for a, b in zip(tensors, read, strict=True)):
                 return phi
         phi = self._described(dtype, c, population)
-        self._kept = None if any(t.requires_grad for t in phi) else (read, key, phi)
+        # Numbers made in inference mode are of no use to later gradients.
+        is_lasting = not any(t.requires_grad or t.is_inference() for t in phi)
+        self._kept = (read, key, phi) if is_lasting else None
         return phi
 
     def _described(self, dtype: torch.dtype, c: Tensor, population: Snapshot) -> list[Tensor]:
