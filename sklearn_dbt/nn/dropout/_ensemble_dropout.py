@@ -79,6 +79,21 @@ class EnsembleDropout(EnsembleRates, MaskLayer):
         super().__init__(members, weights=weights, learn_weights=learn_weights, mapping=mapping)
         self._start_masks(mask_sharing, seed)
 
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the members' layouts.
+
+        These are the members' own (see `TransformDropout.refresh_layout`), how rates are carried
+        over from one to another, and shared masks. Call it after a `GraphFourier.set_graph` of any
+        member.
+
+        Raises
+        ------
+        ValueError
+            If a lock has no coefficient in the new layout; nothing is changed then.
+        """
+        super().refresh_layout()
+        self._share_masks()
+
     def _hard_rates(self, x: Tensor) -> Tensor:
         with torch.no_grad():  # a basis may have parameters, which are not to move rates
             return self._snapped(self._smooth(self.omega, x))

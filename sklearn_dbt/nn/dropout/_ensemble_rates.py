@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,15 +57,39 @@ class EnsembleRates(nn.Module):
         self.learn_weights = bool(learn_weights)
         shares = _check_weights(weights, len(members))
         self.register_buffer("_theta", shares.log().to(torch.get_default_dtype()))
-        locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
-        for i, member in enumerate(members):
-            carried = frequency_map(
-                member.basis.layout, self.basis.layout, mapping, f"members[{i}]"
-            )
+        self.mapping = mapping
+        maps, locked = self._carried([member.locked for member in members])
+        for i, carried in enumerate(maps):
             self.register_buffer(f"_map_{i}", carried, persistent=False)
-            held = member.locked.double()
-            locked |= (held if carried is None else carried.double() @ held) > 1 - 1e-6
         self.register_buffer("_locked", locked, persistent=False)
+        self.register_load_state_dict_post_hook(_after_loading)
+
+    # What follows from the layouts
+
+    def _carried(self, locked: Sequence[Tensor]) -> tuple[list[Tensor | None], Tensor]:
+        """Maps from each member's coefficients, and what is locked for given locks of theirs."""
+        target, maps, total = self.basis.layout, [], torch.zeros_like(locked[0])
+        for i, (member, own) in enumerate(zip(self.members, locked, strict=True)):
+            carried = frequency_map(member.basis.layout, target, self.mapping, f"members[{i}]")
+            if carried is not None:
+                carried = carried.to(self._theta)
+            held = own.double()
+            total |= (held if carried is None else carried.double() @ held) > 1 - 1e-6
+            maps.append(carried)
+        return maps, total
+
+    def _carry(self, locked: Sequence[Tensor]) -> None:
+        maps, total = self._carried(locked)
+        for i, carried in enumerate(maps):
+            setattr(self, f"_map_{i}", carried)
+        self._locked.copy_(total)
+
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the layouts; see `EnsembleDropout`."""
+        locked = [member._read_layout()[0] for member in self.members]
+        self._carry(locked)  # raises before a member changes
+        for member in self.members:
+            member.refresh_layout()
 
     # Rates
 
@@ -327,6 +352,11 @@ class EnsembleRates(nn.Module):
         """
         for member, nu in zip(self.members, snapshot, strict=True):
             member.adopt_snapshot(nu)
+
+
+def _after_loading(module: EnsembleRates, _: Any) -> None:
+    # The members have been told already.
+    module._carry([member.locked for member in module.members])
 
 
 def _check_members(members: Sequence[TransformDropout]) -> TransformDropout:

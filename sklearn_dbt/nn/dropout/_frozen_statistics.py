@@ -161,6 +161,10 @@ class FrozenStatistics(nn.Module):
         self.observed = bool(self.statistics.weight > 0)
         self._refresh_rates()
 
+    def _after_loading(self) -> None:
+        self.observed = bool(self.statistics.weight > 0)
+        self._refresh_rates()
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FrozenStatistics:
         # module.half() and .bfloat16() are meant for activations; rates and energies keep float32.
         before = [
@@ -178,5 +182,4 @@ class FrozenStatistics(nn.Module):
 
 
 def _after_loading(module: FrozenStatistics, _: Any) -> None:
-    module.observed = bool(module.statistics.weight > 0)
-    module._refresh_rates()
+    module._after_loading()

@@ -32,9 +32,9 @@ class MaskLayer(nn.Module):
 
     def _start_masks(self, mask_sharing: str, seed: int | torch.Generator | None) -> None:
         self.mask_sharing = mask_sharing
-        shared = share_masks(mask_sharing, self.basis.layout)
-        self._n_groups = shared.n_groups if shared else 0
-        self.register_buffer("_group", shared.group if shared else None, persistent=False)
+        self.register_buffer("_group", None, persistent=False)
+        self._share_masks()
+        self.register_load_state_dict_post_hook(_after_loading)
         # Counts draws in compiled code; see `compiled_uniform`.
         self.register_buffer("_ticket", torch.tensor(0), persistent=False)
         self._source = UniformSource(seed)
@@ -49,6 +49,12 @@ class MaskLayer(nn.Module):
         self._captured: Tensor | None = None
         self._relaxation: Relaxation | None = None
         self._recorded: list[Tensor] | None = None
+
+    def _share_masks(self) -> None:
+        """Read from the layout which coefficients share their masks."""
+        shared = share_masks(self.mask_sharing, self.basis.layout)
+        self._n_groups = shared.n_groups if shared else 0
+        self._group = shared.group if shared else None
 
     def _hard_rates(self, x: Tensor) -> Rates:
         """Rates of hard masks over an input, or what gives them from its coefficients."""
@@ -229,3 +235,7 @@ class MaskLayer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_captured": None, "_relaxation": None, "_recorded": None}
+
+
+def _after_loading(module: MaskLayer, _: Any) -> None:
+    module._share_masks()

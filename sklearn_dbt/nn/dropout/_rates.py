@@ -9,16 +9,14 @@ from torch import Tensor
 
 from ..basis import Basis
 from ._bound_policy import BoundPolicy
-from ._checks import check_band, check_rates
+from ._checks import check_rates
 from ._coefficients import Coefficients, log_energy
 from ._frozen_statistics import FrozenStatistics
-from ._place_descriptors import Band, CoefficientSet
+from ._layout_reading import Lock, check_locks, locked_by, places
 from ._policies import Policy
 from ._snapshot import Snapshot, energy
 
-__all__ = ["CoefficientRates", "Lock", "repeat_series"]
-
-Lock = tuple[float, float] | CoefficientSet
+__all__ = ["CoefficientRates", "repeat_series"]
 
 
 class CoefficientRates(FrozenStatistics):
@@ -50,6 +48,7 @@ class CoefficientRates(FrozenStatistics):
     omega: Tensor
     locked: Tensor
     _fixed: Tensor
+    _frequency: Tensor
     _rates: Tensor
 
     def __init__(
@@ -72,7 +71,11 @@ class CoefficientRates(FrozenStatistics):
         self.sampling_rate = sampling_rate
         self.p_min, self.p_max, self.p_zero = float(p_min), float(p_max), float(p_zero)
         self._kept: tuple[tuple[Tensor, ...], tuple, list[Tensor]] | None = None
-        self._register_fixed(locks)
+        self._locks = check_locks(type(self).__name__, locks)
+        locked, fixed = self._read_layout()
+        self.register_buffer("locked", locked, persistent=False)
+        self.register_buffer("_fixed", fixed, persistent=False)
+        self.register_buffer("_frequency", basis.layout.frequency.clone(), persistent=False)
         omega = self.form.initial(
             float(p), self._expected_phi(), self.p_min, self.p_max, ~self.locked
         )
@@ -80,16 +83,29 @@ class CoefficientRates(FrozenStatistics):
         self.register_buffer("_rates", torch.zeros(basis.n_coefficients), persistent=False)
         self._refresh_rates()
 
-    def _register_fixed(self, locks: Sequence[Lock]) -> None:
-        locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
+    # What follows from the layout
+
+    def _read_layout(self) -> tuple[Tensor, Tensor]:
+        """Which coefficients are locked, and the numbers of descriptors of places."""
         known = Coefficients(self.basis, self.sampling_rate)
-        for i, lock in enumerate(locks):
-            members = lock if isinstance(lock, CoefficientSet) else Band(*check_band(i, lock))
-            locked |= members.inside(known, f"locks[{i}]")
-        fixed = [d(known) for d in self.policy.descriptors if d.source == "layout"]
-        empty = torch.zeros(0, self.basis.n_coefficients)
-        self.register_buffer("locked", locked, persistent=False)
-        self.register_buffer("_fixed", torch.stack(fixed) if fixed else empty, persistent=False)
+        return locked_by(self._locks, known), places(self.policy.descriptors, known)
+
+    @torch.no_grad()
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the basis's layout; see `TransformDropout`."""
+        locked, fixed = self._read_layout()
+        self.locked.copy_(locked)
+        self._fixed.copy_(fixed)
+        self._frequency.copy_(self.basis.layout.frequency)
+        self._kept = None
+        self._refresh_rates()
+
+    def _after_loading(self) -> None:
+        super()._after_loading()
+        # A state brings its graph along. Reading the layout anew may round where nothing moved.
+        seen, now = (f.nan_to_num(-1) for f in (self._frequency, self.basis.layout.frequency))
+        if not torch.equal(seen, now):
+            self.refresh_layout()
 
     def _expected_phi(self) -> list[Tensor]:
         """Descriptors with, for the energies, what a normal distribution of them would give."""
