@@ -33,7 +33,8 @@ class EnsembleDropout(EnsembleRates, MaskLayer):
     weights : sequence of float, default=None
         :math:`a_i > 0`; they are divided by their sum. None is the same for all.
     learn_weights : bool, default=False
-        Whether :math:`a` is part of the parameters.
+        Whether :math:`a` is part of the parameters. Each weight must then be at least
+        :math:`e^{-8}` of their sum: their logarithms stay within ±8.
     mapping : {"linear", "nearest"}, default="linear"
         How rates are carried over between frequencies; beyond the last, they are the last's.
     mask_sharing : {"none", "octave"}, default="none"

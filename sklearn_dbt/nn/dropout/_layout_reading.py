@@ -27,7 +27,7 @@ def check_locks(where: str, locks: Sequence[Lock]) -> tuple[CoefficientSet, ...]
             f"Scales([1]), got {locks!r}."
         ) from None
     return tuple(
-        lock if isinstance(lock, CoefficientSet) else Band(*check_band(i, lock))
+        lock if isinstance(lock, CoefficientSet) else Band(*check_band(i, lock, where))
         for i, lock in enumerate(listed)
     )
 

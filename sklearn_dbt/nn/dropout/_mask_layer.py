@@ -37,7 +37,7 @@ class MaskLayer(nn.Module):
         self.register_load_state_dict_post_hook(_after_loading)
         # Counts draws in compiled code; see `compiled_uniform`.
         self.register_buffer("_ticket", torch.tensor(0), persistent=False)
-        self._source = UniformSource(seed)
+        self._source = UniformSource(seed, type(self).__name__)
         # T⁻¹ M T is then its own adjoint. A basis that adapts may be affine.
         self._is_symmetric = (
             self.basis.is_orthogonal
@@ -52,7 +52,7 @@ class MaskLayer(nn.Module):
 
     def _share_masks(self) -> None:
         """Read from the layout which coefficients share their masks."""
-        shared = share_masks(self.mask_sharing, self.basis.layout)
+        shared = share_masks(self.mask_sharing, self.basis.layout, type(self).__name__)
         self._n_groups = shared.n_groups if shared else 0
         self._group = shared.group if shared else None
 

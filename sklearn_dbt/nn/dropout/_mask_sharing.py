@@ -22,7 +22,7 @@ class Sharing(NamedTuple):
     n_groups: int
 
 
-def share_masks(sharing: str, layout: Layout) -> Sharing | None:
+def share_masks(sharing: str, layout: Layout, where: str = "TransformDropout") -> Sharing | None:
     """Groups of coefficients that share their uniform, or None where each has its own.
 
     Parameters
@@ -31,6 +31,8 @@ def share_masks(sharing: str, layout: Layout) -> Sharing | None:
         What is shared.
     layout : Layout
         What the coefficients are.
+    where : str, default="TransformDropout"
+        Beginning of the message if the name is unknown.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def share_masks(sharing: str, layout: Layout) -> Sharing | None:
     ValueError
         If the name is unknown.
     """
-    check_choice("mask_sharing", sharing, MASK_SHARINGS)
+    check_choice(f"{where}: mask_sharing", sharing, MASK_SHARINGS)
     if sharing == "none":
         return None
     group = octaves(layout)

@@ -64,14 +64,15 @@ class CoefficientRates(FrozenStatistics):
         p_zero: float,
         momentum: float,
     ) -> None:
-        check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate)
+        where = type(self).__name__
+        check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate, where=where)
         super().__init__(basis, momentum)
         self.policy = policy
         self.form = BoundPolicy(policy, basis.layout)
         self.sampling_rate = sampling_rate
         self.p_min, self.p_max, self.p_zero = float(p_min), float(p_max), float(p_zero)
         self._kept: tuple[tuple[Tensor, ...], tuple, list[Tensor]] | None = None
-        self._locks = check_locks(type(self).__name__, locks)
+        self._locks = check_locks(where, locks)
         locked, fixed = self._read_layout()
         self.register_buffer("locked", locked, persistent=False)
         self.register_buffer("_fixed", fixed, persistent=False)
@@ -130,9 +131,12 @@ class CoefficientRates(FrozenStatistics):
         return self._rates.clone()
 
     def _refresh_rates(self) -> None:
+        self._rates.copy_(self._snapped(self._typical_rates()))
+
+    def _typical_rates(self) -> Tensor:
+        """Smooth rates of a sample with the population's energies."""
         root = self._log_energy.exp().sqrt()
-        rates = self._smooth_rates(self.omega, root, self._in_force())
-        self._rates.copy_(self._snapped(rates))
+        return self._smooth_rates(self.omega, root, self._in_force())
 
     def _rates_for(self, c: Tensor) -> Tensor:
         """Rates that masks of these coefficients have: one each, or one for all samples."""
