@@ -136,7 +136,7 @@ def rate_controller(
         arguments |= {"module": module, "objective": objective}
         if objective == "variational":
             arguments |= likelihood
-    if kind == "trust_region" and "radius" not in given:
+    if kind == "trust_region" and not {"radius", "radius_min"} & set(given):
         arguments["radius_max"] = FURTHEST_MOVE
     if callable(kind):
         controller = kind(layers, **arguments, **given)

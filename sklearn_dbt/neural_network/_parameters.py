@@ -50,7 +50,7 @@ PARAMETERS = """
     controller_options : dict, default=None
         Keyword arguments of :class:`~sklearn_dbt.nn.TrustRegionController` or
         :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``. The trust region's
-        ``radius_max`` is 0.02 here, unless a ``radius`` is given.
+        ``radius_max`` is 0.02 here, unless a ``radius`` or ``radius_min`` is given.
     dropout_rate : float, default=0.7
         Mean rate at the start, in [0, 0.95).
     dropout_on : {"input", "hidden", "both"}, default="input"

@@ -67,7 +67,10 @@ class GraphFourier(Basis):
     eigenvalue that such a Laplacian can have, :math:`\Lambda = 2 \max_i d_i`, or 2 where it is
     normalised: from 0 to 0.5 cycles from node to node. On a path (combinatorial, three nodes or
     more) these are the frequencies of `DCT`, on a ring those of `Fourier`. They follow the graph;
-    what has read the layout before, such as a dropout layer's descriptors and locks, does not.
+    what has read the layout before does not: a dropout layer has `refresh_layout` for that, a basis
+    made of bases keeps the layout it was made with. A graph that is learnt would move its
+    frequencies with each step of an optimizer: where `learnable`, the layout has none, and what
+    needs them raises.
 
     Inside an eigenspace of more than one dimension the eigenvectors are orthonormal but
     arbitrary. The eigenvalue 0 has one dimension for each connected component.
@@ -124,6 +127,9 @@ class GraphFourier(Basis):
     def set_graph(self, adjacency: Tensor | np.ndarray) -> GraphFourier:
         """Change the graph, in place.
 
+        A dropout layer that has this basis is to be told, by its `refresh_layout`: its locks,
+        descriptors of places and shared masks are otherwise those of the old graph.
+
         Parameters
         ----------
         adjacency : array-like or Tensor of shape (n_features, n_features)
@@ -169,8 +175,10 @@ class GraphFourier(Basis):
 
     @property
     def layout(self) -> Layout:
-        """What each coefficient is, for the graph in force."""
+        """What each coefficient is, for the graph in force; without frequencies if it is learnt."""
         layout = super().layout
+        if self.log_gain is not None:
+            return layout
         largest = 2 * self.weights.sum(1).max() if self.laplacian == "combinatorial" else 2
         share = self.eigenvalues / largest
         # No edge at all: 0/0.

@@ -115,8 +115,8 @@ def given_frequency(layout: Layout, where: str) -> Tensor:
     """Frequencies in cycles per sample, or an error that says that there are none."""
     if layout.frequency.isnan().any():
         raise ValueError(
-            f"{where}: the coefficients of this basis have no frequency; "
-            "use a basis such as 'fourier', 'dct' or 'dwt'."
+            f"{where}: the coefficients of this basis have no frequency (those of a graph that is "
+            "learnt would move); use a basis such as 'fourier', 'dct' or 'dwt'."
         )
     return layout.frequency
 

@@ -37,6 +37,8 @@ def effective_regularization(layer: CoefficientRates, x: Tensor | None = None) -
 
     Raises
     ------
+    TypeError
+        If it is another layer, such as an `EnsembleDropout`.
     ValueError
         If the layer has not observed anything.
 
@@ -54,8 +56,7 @@ def effective_regularization(layer: CoefficientRates, x: Tensor | None = None) -
     >>> effective_regularization(layer).round(decimals=3)  # half of the variances 2 and 0.5
     tensor([1.0000, 0.2500], dtype=torch.float64)
     """
-    if not layer.observed:
-        raise ValueError("effective_regularization: the layer has not observed anything.")
+    _check_layer("effective_regularization", layer)
     rates = layer.rates
     if x is not None and layer.policy.per_sample:
         rates = layer.rates_at(layer.get_omega(), layer.make_probe(x), layer.snapshot())
@@ -96,6 +97,8 @@ def spectrum_diagnostics(layer: CoefficientRates, n_samples: int | None = None) 
 
     Raises
     ------
+    TypeError
+        If it is another layer, such as an `EnsembleDropout`.
     ValueError
         If the layer has not observed anything, or `n_samples` is less than 1.
 
@@ -114,8 +117,7 @@ def spectrum_diagnostics(layer: CoefficientRates, n_samples: int | None = None) 
     >>> {name: round(numbers[name], 2) for name in ("effective_rank", "dropped_energy")}
     {'effective_rank': 1.0, 'dropped_energy': 0.25}
     """
-    if not layer.observed:
-        raise ValueError("spectrum_diagnostics: the layer has not observed anything.")
+    _check_layer("spectrum_diagnostics", layer)
     if n_samples is not None and n_samples < 1:
         raise ValueError(f"spectrum_diagnostics: n_samples must be at least 1, got {n_samples}.")
     energy = layer.snapshot().log_energy.double()
@@ -133,3 +135,13 @@ def spectrum_diagnostics(layer: CoefficientRates, n_samples: int | None = None) 
     if n_samples is not None:
         numbers["rank_rate"] = math.sqrt(numbers["effective_rank"] / n_samples)
     return numbers
+
+
+def _check_layer(where: str, layer: CoefficientRates) -> None:
+    if not isinstance(layer, CoefficientRates):
+        members = " (give one of its `members`)" if hasattr(layer, "members") else ""
+        raise TypeError(
+            f"{where}: layer must be a TransformDropout, got {type(layer).__name__}{members}."
+        )
+    if not layer.observed:
+        raise ValueError(f"{where}: the layer has not observed anything.")

@@ -33,7 +33,8 @@ class EnsembleDropout(EnsembleRates, MaskLayer):
     weights : sequence of float, default=None
         :math:`a_i > 0`; they are divided by their sum. None is the same for all.
     learn_weights : bool, default=False
-        Whether :math:`a` is part of the parameters.
+        Whether :math:`a` is part of the parameters. Each weight must then be at least
+        :math:`e^{-8}` of their sum: their logarithms stay within ±8.
     mapping : {"linear", "nearest"}, default="linear"
         How rates are carried over between frequencies; beyond the last, they are the last's.
     mask_sharing : {"none", "octave"}, default="none"
@@ -78,6 +79,21 @@ class EnsembleDropout(EnsembleRates, MaskLayer):
     ) -> None:
         super().__init__(members, weights=weights, learn_weights=learn_weights, mapping=mapping)
         self._start_masks(mask_sharing, seed)
+
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the members' layouts.
+
+        These are the members' own (see `TransformDropout.refresh_layout`), how rates are carried
+        over from one to another, and shared masks. Call it after a `GraphFourier.set_graph` of any
+        member.
+
+        Raises
+        ------
+        ValueError
+            If a lock has no coefficient in the new layout; nothing is changed then.
+        """
+        super().refresh_layout()
+        self._share_masks()
 
     def _hard_rates(self, x: Tensor) -> Tensor:
         with torch.no_grad():  # a basis may have parameters, which are not to move rates

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence, Sized
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_choice
+from ._checks import check_choice, check_number
 from ._frequency_map import frequency_map
+from ._precision import SinglePrecision
 from ._rates import repeat_series
 from ._snapshot import Snapshot
 from ._transform_dropout import TransformDropout
@@ -18,7 +21,7 @@ __all__ = ["EnsembleRates"]
 _THETA_MAX = 8.0
 
 
-class EnsembleRates(nn.Module):
+class EnsembleRates(SinglePrecision):
     r"""Mean of several layers' rates, for the coefficients of the first one's basis.
 
     It is to several layers what `CoefficientRates` is to one basis: parameters, statistics, and
@@ -54,17 +57,41 @@ class EnsembleRates(nn.Module):
         self.members = nn.ModuleList(members)  # type: ignore[assignment]
         self.basis, self.n_features = first.basis, first.n_features
         self.learn_weights = bool(learn_weights)
-        shares = _check_weights(weights, len(members))
+        shares = _check_weights(weights, len(members), self.learn_weights)
         self.register_buffer("_theta", shares.log().to(torch.get_default_dtype()))
-        locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
-        for i, member in enumerate(members):
-            carried = frequency_map(
-                member.basis.layout, self.basis.layout, mapping, f"members[{i}]"
-            )
+        self.mapping = mapping
+        maps, locked = self._carried([member.locked for member in members])
+        for i, carried in enumerate(maps):
             self.register_buffer(f"_map_{i}", carried, persistent=False)
-            held = member.locked.double()
-            locked |= (held if carried is None else carried.double() @ held) > 1 - 1e-6
         self.register_buffer("_locked", locked, persistent=False)
+        self.register_load_state_dict_post_hook(_after_loading)
+
+    # What follows from the layouts
+
+    def _carried(self, locked: Sequence[Tensor]) -> tuple[list[Tensor | None], Tensor]:
+        """Maps from each member's coefficients, and what is locked for given locks of theirs."""
+        target, maps, total = self.basis.layout, [], torch.zeros_like(locked[0])
+        for i, (member, own) in enumerate(zip(self.members, locked, strict=True)):
+            carried = frequency_map(member.basis.layout, target, self.mapping, f"members[{i}]")
+            if carried is not None:
+                carried = carried.to(self._theta)
+            held = own.double()
+            total |= (held if carried is None else carried.double() @ held) > 1 - 1e-6
+            maps.append(carried)
+        return maps, total
+
+    def _carry(self, locked: Sequence[Tensor]) -> None:
+        maps, total = self._carried(locked)
+        for i, carried in enumerate(maps):
+            setattr(self, f"_map_{i}", carried)
+        self._locked.copy_(total)
+
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the layouts; see `EnsembleDropout`."""
+        locked = [member._read_layout()[0] for member in self.members]
+        self._carry(locked)  # raises before a member changes
+        for member in self.members:
+            member.refresh_layout()
 
     # Rates
 
@@ -86,7 +113,8 @@ class EnsembleRates(nn.Module):
     @property
     def rates(self) -> Tensor:
         """The rates in force, shape (n_coefficients,)."""
-        parts = [member.rates for member in self.members]
+        # Smooth ones, as in a pass: what is snapped is the mean.
+        parts = [member._typical_rates() for member in self.members]
         return self._snapped(self._mixed(self.weights, parts))
 
     def _mixed(self, weights: Tensor, parts: Sequence[Tensor]) -> Tensor:
@@ -329,7 +357,17 @@ class EnsembleRates(nn.Module):
             member.adopt_snapshot(nu)
 
 
+def _after_loading(module: EnsembleRates, _: Any) -> None:
+    # The members have been told already.
+    module._carry([member.locked for member in module.members])
+
+
 def _check_members(members: Sequence[TransformDropout]) -> TransformDropout:
+    if not (isinstance(members, Sized) and isinstance(members, Iterable)):
+        raise TypeError(
+            "EnsembleDropout: members must be a sequence of TransformDropout, "
+            f"got {type(members).__name__}."
+        )
     if not len(members):
         raise ValueError("EnsembleDropout: members must hold at least 1 layer, got none.")
     for i, member in enumerate(members):
@@ -348,12 +386,23 @@ def _check_members(members: Sequence[TransformDropout]) -> TransformDropout:
     return members[0]
 
 
-def _check_weights(weights: Sequence[float] | None, n: int) -> Tensor:
-    given = [1.0] * n if weights is None else [float(w) for w in weights]
+def _check_weights(weights: Sequence[float] | None, n: int, learnt: bool) -> Tensor:
+    wanted = (
+        f"EnsembleDropout: weights must be {n} positive and finite numbers, one for each member"
+    )
+    try:
+        given = [1.0] * n if weights is None else [check_number("", w) for w in weights]
+    except TypeError:
+        raise TypeError(f"{wanted}, got {weights!r}.") from None
     if len(given) != n or not all(0 < w < float("inf") for w in given):
-        raise ValueError(
-            f"EnsembleDropout: weights must be {n} positive and finite numbers, one for each "
-            f"member, got {given}."
-        )
+        raise ValueError(f"{wanted}, got {given}.")
     shares = torch.tensor(given, dtype=torch.float64)
-    return shares / shares.sum()
+    shares = shares / shares.sum()
+    least = math.exp(-_THETA_MAX)
+    i = int(shares.argmin())
+    if learnt and shares[i] < least:
+        raise ValueError(
+            f"EnsembleDropout: weights[{i}] is {float(shares[i]):.3g} of their sum; where they are "
+            f"learnt, each must be at least {least:.3g} of it."
+        )
+    return shares

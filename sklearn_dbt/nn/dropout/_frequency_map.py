@@ -12,7 +12,7 @@ __all__ = ["frequency_map"]
 
 def frequency_map(source: Layout, target: Layout, kind: str, where: str) -> Tensor | None:
     """Matrix that carries rates from one layout to another; None where the index is the same."""
-    f, g = source.frequency.double(), target.frequency.double()
+    f, g = source.frequency.double().cpu(), target.frequency.double().cpu()
     if len(f) == len(g) and (torch.equal(f, g) or f.isnan().any() or g.isnan().any()):
         return None
     if f.isnan().any() or g.isnan().any():

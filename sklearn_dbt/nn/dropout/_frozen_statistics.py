@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..basis import Basis
+from ._precision import SinglePrecision
 from ._snapshot import RunningStatistics, Snapshot
 
 __all__ = ["FrozenStatistics"]
 
 
-class FrozenStatistics(nn.Module):
+class FrozenStatistics(SinglePrecision):
     r"""Statistics :math:`\nu` of a basis's coefficients, for rates that follow from them.
 
     Batches enter running statistics; these propose snapshots, and the one that was adopted last is
@@ -161,22 +161,10 @@ class FrozenStatistics(nn.Module):
         self.observed = bool(self.statistics.weight > 0)
         self._refresh_rates()
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FrozenStatistics:
-        # module.half() and .bfloat16() are meant for activations; rates and energies keep float32.
-        before = [
-            (module, name, buffer)
-            for module in self.modules()
-            for name, buffer in module._buffers.items()
-            if buffer is not None and buffer.is_floating_point()
-        ]
-        super()._apply(fn, recurse)
-        for module, name, buffer in before:
-            after = module._buffers[name]
-            if after is not None and after.dtype.itemsize < 4:
-                module._buffers[name] = buffer.to(after.device)
-        return self
+    def _after_loading(self) -> None:
+        self.observed = bool(self.statistics.weight > 0)
+        self._refresh_rates()
 
 
 def _after_loading(module: FrozenStatistics, _: Any) -> None:
-    module.observed = bool(module.statistics.weight > 0)
-    module._refresh_rates()
+    module._after_loading()

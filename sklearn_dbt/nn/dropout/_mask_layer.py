@@ -32,12 +32,12 @@ class MaskLayer(nn.Module):
 
     def _start_masks(self, mask_sharing: str, seed: int | torch.Generator | None) -> None:
         self.mask_sharing = mask_sharing
-        shared = share_masks(mask_sharing, self.basis.layout)
-        self._n_groups = shared.n_groups if shared else 0
-        self.register_buffer("_group", shared.group if shared else None, persistent=False)
+        self.register_buffer("_group", None, persistent=False)
+        self._share_masks()
+        self.register_load_state_dict_post_hook(_after_loading)
         # Counts draws in compiled code; see `compiled_uniform`.
         self.register_buffer("_ticket", torch.tensor(0), persistent=False)
-        self._source = UniformSource(seed)
+        self._source = UniformSource(seed, type(self).__name__)
         # T⁻¹ M T is then its own adjoint. A basis that adapts may be affine.
         self._is_symmetric = (
             self.basis.is_orthogonal
@@ -49,6 +49,12 @@ class MaskLayer(nn.Module):
         self._captured: Tensor | None = None
         self._relaxation: Relaxation | None = None
         self._recorded: list[Tensor] | None = None
+
+    def _share_masks(self) -> None:
+        """Read from the layout which coefficients share their masks."""
+        shared = share_masks(self.mask_sharing, self.basis.layout, type(self).__name__)
+        self._n_groups = shared.n_groups if shared else 0
+        self._group = shared.group if shared else None
 
     def _hard_rates(self, x: Tensor) -> Rates:
         """Rates of hard masks over an input, or what gives them from its coefficients."""
@@ -88,6 +94,7 @@ class MaskLayer(nn.Module):
 
     def _next_pass(self, x: Tensor) -> int | RelaxedPass:
         """Seed of a pass that repeats no other, or what stands for it in a relaxed one."""
+        self._check(x)
         draw: int | RelaxedPass
         if self._relaxation is not None:
             draw = self._relaxation.next_pass()
@@ -97,6 +104,14 @@ class MaskLayer(nn.Module):
             draw = self._source.seed()
         self._source.passes.keep(x, draw)
         return draw
+
+    def _check(self, x: Tensor) -> None:
+        """Raise what analysis would, before anything is drawn or kept."""
+        basis = self.basis
+        is_right = isinstance(x, Tensor) and x.is_floating_point() and x.ndim > 0
+        if not (is_right and x.shape[-1] == basis.n_features):
+            takes_complex = basis.takes_complex
+            basis._check(x, "analysis", "x", basis.n_features, takes_complex=takes_complex)
 
     def _formula(self, x: Tensor, dropped: Callable[[Tensor], Tensor]) -> Tensor:
         c = self.basis.analysis(x)
@@ -220,3 +235,7 @@ class MaskLayer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_captured": None, "_relaxation": None, "_recorded": None}
+
+
+def _after_loading(module: MaskLayer, _: Any) -> None:
+    module._share_masks()

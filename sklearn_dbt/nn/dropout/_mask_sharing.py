@@ -22,7 +22,7 @@ class Sharing(NamedTuple):
     n_groups: int
 
 
-def share_masks(sharing: str, layout: Layout) -> Sharing | None:
+def share_masks(sharing: str, layout: Layout, where: str = "TransformDropout") -> Sharing | None:
     """Groups of coefficients that share their uniform, or None where each has its own.
 
     Parameters
@@ -31,6 +31,8 @@ def share_masks(sharing: str, layout: Layout) -> Sharing | None:
         What is shared.
     layout : Layout
         What the coefficients are.
+    where : str, default="TransformDropout"
+        Beginning of the message if the name is unknown.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def share_masks(sharing: str, layout: Layout) -> Sharing | None:
     ValueError
         If the name is unknown.
     """
-    check_choice("mask_sharing", sharing, MASK_SHARINGS)
+    check_choice(f"{where}: mask_sharing", sharing, MASK_SHARINGS)
     if sharing == "none":
         return None
     group = octaves(layout)
@@ -66,11 +68,13 @@ def octaves(layout: Layout) -> Tensor:
     Returns
     -------
     Tensor of int64 of shape (n_coefficients,)
-        The groups, low frequencies first.
+        The groups, low frequencies first; last those without a frequency.
     """
     frequency = layout.frequency.double().abs()
     # A rounding error above half the Nyquist frequency is no octave.
     octave = torch.floor(torch.log2(0.5 / frequency) + 1e-9)
     lonely = frequency.isnan()
-    octave[lonely] = -1.0 - torch.arange(int(lonely.sum()), dtype=octave.dtype)
+    # Above the Nyquist frequency octaves have negative numbers: these go below the least.
+    least = octave.nan_to_num(nan=0.0).min().clamp_max(0)
+    octave[lonely] = least - 1 - torch.arange(int(lonely.sum()), dtype=octave.dtype)
     return torch.unique(-octave, return_inverse=True)[1]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..basis import Basis
-from ._checks import check_choice
+from ._checks import check_choice, check_number
 from ._coefficients import Coefficients, given_frequency
 from ._descriptors import Descriptor
 from ._energy_descriptors import SOURCES
@@ -72,7 +72,7 @@ class MaskingThreshold(Descriptor):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("MaskingThreshold: source", self.source, SOURCES)
-        if not math.isfinite(self.offset):
+        if not math.isfinite(check_number("MaskingThreshold: offset", self.offset, " (dB)")):
             raise ValueError(f"MaskingThreshold: offset must be finite (dB), got {self.offset}.")
 
     def value(self, known: Coefficients) -> Tensor:

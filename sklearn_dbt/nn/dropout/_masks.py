@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import numbers
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._checks import check_seed
 from ._fused import uniforms
 from ._passes import Passes
 
@@ -105,19 +105,18 @@ class UniformSource:
     ----------
     seed : int, torch.Generator or None
         Seed, a generator to draw it from, or None for one from the operating system.
+    where : str, default="UniformSource"
+        Who says that a seed is wrong.
     """
 
-    def __init__(self, seed: int | torch.Generator | None) -> None:
+    def __init__(self, seed: int | torch.Generator | None, where: str = "UniformSource") -> None:
         if seed is None:
             seed = torch.Generator().seed()
         elif isinstance(seed, torch.Generator):
             seed = int(
                 torch.randint(2**62, (), generator=seed, device=seed.device, dtype=torch.int64)
             )
-        elif isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
-            raise TypeError(
-                f"seed must be an int, a torch.Generator or None, got {type(seed).__name__}."
-            )
+        check_seed(seed, where)
         self._set(torch.Generator().manual_seed(int(seed)))
 
     def _set(self, generator: torch.Generator) -> None:

@@ -9,16 +9,14 @@ from torch import Tensor
 
 from ..basis import Basis
 from ._bound_policy import BoundPolicy
-from ._checks import check_band, check_rates
+from ._checks import check_rates
 from ._coefficients import Coefficients, log_energy
 from ._frozen_statistics import FrozenStatistics
-from ._place_descriptors import Band, CoefficientSet
+from ._layout_reading import Lock, check_locks, locked_by, places
 from ._policies import Policy
 from ._snapshot import Snapshot, energy
 
-__all__ = ["CoefficientRates", "Lock", "repeat_series"]
-
-Lock = tuple[float, float] | CoefficientSet
+__all__ = ["CoefficientRates", "repeat_series"]
 
 
 class CoefficientRates(FrozenStatistics):
@@ -50,6 +48,7 @@ class CoefficientRates(FrozenStatistics):
     omega: Tensor
     locked: Tensor
     _fixed: Tensor
+    _frequency: Tensor
     _rates: Tensor
 
     def __init__(
@@ -65,14 +64,19 @@ class CoefficientRates(FrozenStatistics):
         p_zero: float,
         momentum: float,
     ) -> None:
-        check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate)
+        where = type(self).__name__
+        check_rates(p, p_min, p_max, p_zero, momentum, sampling_rate, where=where)
         super().__init__(basis, momentum)
         self.policy = policy
         self.form = BoundPolicy(policy, basis.layout)
         self.sampling_rate = sampling_rate
         self.p_min, self.p_max, self.p_zero = float(p_min), float(p_max), float(p_zero)
         self._kept: tuple[tuple[Tensor, ...], tuple, list[Tensor]] | None = None
-        self._register_fixed(locks)
+        self._locks = check_locks(where, locks)
+        locked, fixed = self._read_layout()
+        self.register_buffer("locked", locked, persistent=False)
+        self.register_buffer("_fixed", fixed, persistent=False)
+        self.register_buffer("_frequency", basis.layout.frequency.clone(), persistent=False)
         omega = self.form.initial(
             float(p), self._expected_phi(), self.p_min, self.p_max, ~self.locked
         )
@@ -80,16 +84,29 @@ class CoefficientRates(FrozenStatistics):
         self.register_buffer("_rates", torch.zeros(basis.n_coefficients), persistent=False)
         self._refresh_rates()
 
-    def _register_fixed(self, locks: Sequence[Lock]) -> None:
-        locked = torch.zeros(self.basis.n_coefficients, dtype=torch.bool)
+    # What follows from the layout
+
+    def _read_layout(self) -> tuple[Tensor, Tensor]:
+        """Which coefficients are locked, and the numbers of descriptors of places."""
         known = Coefficients(self.basis, self.sampling_rate)
-        for i, lock in enumerate(locks):
-            members = lock if isinstance(lock, CoefficientSet) else Band(*check_band(i, lock))
-            locked |= members.inside(known, f"locks[{i}]")
-        fixed = [d(known) for d in self.policy.descriptors if d.source == "layout"]
-        empty = torch.zeros(0, self.basis.n_coefficients)
-        self.register_buffer("locked", locked, persistent=False)
-        self.register_buffer("_fixed", torch.stack(fixed) if fixed else empty, persistent=False)
+        return locked_by(self._locks, known), places(self.policy.descriptors, known)
+
+    @torch.no_grad()
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the basis's layout; see `TransformDropout`."""
+        locked, fixed = self._read_layout()
+        self.locked.copy_(locked)
+        self._fixed.copy_(fixed)
+        self._frequency.copy_(self.basis.layout.frequency)
+        self._kept = None
+        self._refresh_rates()
+
+    def _after_loading(self) -> None:
+        super()._after_loading()
+        # A state brings its graph along. Reading the layout anew may round where nothing moved.
+        seen, now = (f.nan_to_num(-1) for f in (self._frequency, self.basis.layout.frequency))
+        if not torch.equal(seen, now):
+            self.refresh_layout()
 
     def _expected_phi(self) -> list[Tensor]:
         """Descriptors with, for the energies, what a normal distribution of them would give."""
@@ -114,9 +131,12 @@ class CoefficientRates(FrozenStatistics):
         return self._rates.clone()
 
     def _refresh_rates(self) -> None:
+        self._rates.copy_(self._snapped(self._typical_rates()))
+
+    def _typical_rates(self) -> Tensor:
+        """Smooth rates of a sample with the population's energies."""
         root = self._log_energy.exp().sqrt()
-        rates = self._smooth_rates(self.omega, root, self._in_force())
-        self._rates.copy_(self._snapped(rates))
+        return self._smooth_rates(self.omega, root, self._in_force())
 
     def _rates_for(self, c: Tensor) -> Tensor:
         """Rates that masks of these coefficients have: one each, or one for all samples."""
@@ -145,13 +165,17 @@ class CoefficientRates(FrozenStatistics):
             return self._described(dtype, c, population)
         # Relaxed passes ask again and again. Versions count changes in place, whoever makes them.
         read = (population.log_energy, population.variance, self._fixed)
+        if any(t.is_inference() for t in read):  # these do not count changes
+            return self._described(dtype, c, population)
         key = (dtype, *(t._version for t in read))
         if self._kept is not None:
             tensors, known, phi = self._kept
             if key == known and all(a is b for a, b in zip(tensors, read, strict=True)):
                 return phi
         phi = self._described(dtype, c, population)
-        self._kept = None if any(t.requires_grad for t in phi) else (read, key, phi)
+        # Numbers made in inference mode are of no use to later gradients.
+        is_lasting = not any(t.requires_grad or t.is_inference() for t in phi)
+        self._kept = (read, key, phi) if is_lasting else None
         return phi
 
     def _described(self, dtype: torch.dtype, c: Tensor, population: Snapshot) -> list[Tensor]:

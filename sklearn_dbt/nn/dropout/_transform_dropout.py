@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ..basis import Basis, make_basis
 from ._fused import Rates
+from ._layout_reading import Lock
 from ._mask_layer import MaskLayer
 from ._policies import Policy, make_policy
-from ._rates import CoefficientRates, Lock
+from ._rates import CoefficientRates
 
 __all__ = ["TransformDropout"]
 
@@ -148,6 +149,22 @@ class TransformDropout(CoefficientRates, MaskLayer):
         self._start_masks(mask_sharing, seed)
         self._per_sample = self.policy.per_sample
         self._reads_population = self.policy.reads_population
+
+    def refresh_layout(self) -> None:
+        """Bring up to date what follows from the basis's layout.
+
+        These are the locks, descriptors of places, and shared masks. A layer reads the layout when
+        it is made and when a state is loaded; call this after `GraphFourier.set_graph`. Parameters
+        and statistics stay, rates follow, and bands in Hz hold again. No controller's radius bounds
+        this move; its next update starts from there.
+
+        Raises
+        ------
+        ValueError
+            If a lock has no coefficient in the new layout; nothing is changed then.
+        """
+        super().refresh_layout()
+        self._share_masks()
 
     def _hard_rates(self, x: Tensor) -> Rates:  # noqa: ARG002
         is_fixed = not self._per_sample and (self.observed or not self._reads_population)

@@ -30,6 +30,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "variational": VariationalObjective,
 }
 
+_RADIUS = 0.02
+
 
 class TrustRegionController(RateController):
     r"""Move dropout rates by trust-region steps on a smooth objective.
@@ -77,9 +79,10 @@ class TrustRegionController(RateController):
         :math:`\lambda \ge 0`, for any of the objectives; None is 0.1 for "train" and 0 for the
         others. `TransformDropout` scales the weights :math:`w_k` so that the sum is the fraction
         of variance that its rates drop.
-    radius : float, default=0.02
+    radius : float, default=None
         First radius, per square root of the number of rates: the root mean square change of a
-        rate in one update.
+        rate in one update. None is 0.02, or the bound of `radius_min` and `radius_max` that is
+        nearest to it.
     radius_min, radius_max : float, default=2e-3, 0.05
         Bounds of the radius, in the same unit. The lower one holds for the start of an update.
     eta1, eta2 : float, default=0.1, 0.75
@@ -229,7 +232,7 @@ class TrustRegionController(RateController):
         *,
         objective: str = "train",
         penalty: float | None = None,
-        radius: float = 0.02,
+        radius: float | None = None,
         radius_min: float = 2e-3,
         radius_max: float = 0.05,
         eta1: float = 0.1,
@@ -262,6 +265,8 @@ class TrustRegionController(RateController):
     ) -> None:
         kind = _entry("objective", objective, OBJECTIVES)
         self.rule = RadiusRule(eta1, eta2, gamma1, gamma2, radius_min, radius_max)
+        if radius is None:
+            radius = min(max(_RADIUS, radius_min), radius_max)
         self.radius = check_float("radius", radius, radius_min, radius_max, open_low=False)
         penalty = kind.default_penalty if penalty is None else penalty
         self.penalty = check_float("penalty", penalty, 0.0, math.inf, open_low=False)

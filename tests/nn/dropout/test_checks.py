@@ -1,7 +1,12 @@
 import math
+import re
+from fractions import Fraction
 
+import numpy as np
 import pytest
+import torch
 
+from sklearn_dbt.nn.dropout import EnsembleDropout, TransformDropout
 from sklearn_dbt.nn.dropout._checks import check_band, check_choice, check_fraction, check_rates
 
 RIGHT = {
@@ -66,3 +71,59 @@ def test_choices_and_fractions():
     for wrong in (0.0, 1.0, math.nan):
         with pytest.raises(ValueError, match=rf"share must be in \(0, 1\), got {wrong}"):
             check_fraction("share", wrong)
+
+
+@pytest.mark.parametrize("name", [n for n in RIGHT if n != "sampling_rate"])
+@pytest.mark.parametrize("value", ["0.5", "a", None, [0.5], 1j, torch.ones(2)])
+def test_what_is_no_number_is_named_with_where_and_what_was_got(name, value):
+    message = rf"Layer: {name} must be a number, got {re.escape(repr(value))}"
+    with pytest.raises(TypeError, match=message):
+        check_rates(**{**RIGHT, name: value}, where="Layer")
+
+
+def test_sampling_rates_that_are_no_numbers_raise():
+    message = "Layer: sampling_rate must be a number or None, got 'x'"
+    with pytest.raises(TypeError, match=message):
+        check_rates(**{**RIGHT, "sampling_rate": "x"}, where="Layer")
+
+
+def test_numbers_of_any_kind_pass():
+    for one in (Fraction(1, 2), np.float32(0.5), np.array(0.5), torch.tensor(0.5)):
+        check_rates(**{**RIGHT, "p": one, "sampling_rate": one})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"p": "a"}, TypeError, "p must be a number, got 'a'"),
+        ({"p": 2.0}, ValueError, "p must be from p_min=0.0 to p_max=0.95, got 2.0"),
+        ({"momentum": None}, TypeError, "momentum must be a number, got None"),
+        ({"locks": 5}, TypeError, "locks must be a sequence of bands .* got 5"),
+        (
+            {"locks": [("a", 1)]},
+            TypeError,
+            r"locks\[0\]: each edge of \('a', 1\) must be a number \(Hz\), got 'a'",
+        ),
+        ({"mask_sharing": "all"}, ValueError, "mask_sharing must be one of 'none', 'octave'"),
+        (
+            {"seed": 2**70},
+            ValueError,
+            r"seed must be in \[-2\^63, 2\^64\), got 1180591620717",
+        ),
+        ({"seed": "a"}, TypeError, "seed must be an int, a torch.Generator or None, got str"),
+    ],
+)
+def test_layers_say_that_it_was_they(options, error, match):
+    with pytest.raises(error, match=f"TransformDropout: {match}"):
+        TransformDropout(8, **options)
+
+
+def test_an_ensemble_says_that_it_was_it():
+    for options, error in (({"seed": 2**70}, "seed"), ({"mask_sharing": "all"}, "mask_sharing")):
+        with pytest.raises(ValueError, match=f"EnsembleDropout: {error} must be"):
+            EnsembleDropout([TransformDropout(8)], **options)
+
+
+@pytest.mark.parametrize("seed", [-(2**63), -1, 2**64 - 1])
+def test_all_seeds_that_torch_takes_pass(seed):
+    TransformDropout(8, seed=seed)

@@ -167,6 +167,44 @@ def test_every_move_obeys_its_radius(kind, basis, policy):
     assert history["mean_rate"][-1] < history["mean_rate"][0]
 
 
+def test_two_sources_with_a_controller_each_obey_their_own_radii():
+    """Separate sums of squared moves are bounded by separate sums of squared radii."""
+    net = network("dct", "sample_energy")
+    starts = [0.005, 0.03]
+    controllers = [
+        TrustRegionController([layer], radius=radius, radius_max=radius, **OFTEN)
+        for layer, radius in zip(dropouts(net), starts, strict=True)
+    ]
+    replays = [
+        Replay(nn.Sequential(layer), controller)
+        for layer, controller in zip(dropouts(net), controllers, strict=True)
+    ]
+
+    class Both:
+        """The controllers' steps in turn."""
+
+        def step(self, loss):
+            for controller, replay in zip(controllers, replays, strict=True):
+                replay.before()
+                controller.step(loss)
+                replay.after()
+
+    Training(net, Both()).run(25)
+    for controller, replay, start in zip(controllers, replays, starts, strict=True):
+        history = controller.history
+        assert controller.n_updates == len(replay.distances) == 7
+        np.testing.assert_allclose(replay.distances, history["step_norm"], rtol=0, atol=1e-6)
+        for distance, radius, n in zip(
+            replay.distances, history["radius"], history["n_rates"], strict=True
+        ):
+            assert distance <= radius + 1e-6
+            assert radius <= start * n**0.5 * (1 + 1e-12)
+        assert sum(d**2 for d in replay.distances) <= sum(r**2 for r in history["radius"])
+        assert max(replay.distances) > 0.5 * min(history["radius"])
+    slow, fast = (sum(replay.distances) for replay in replays)
+    assert slow < 0.5 * fast  # each its own
+
+
 @pytest.mark.parametrize("step", sorted(STEPS))
 @pytest.mark.parametrize("curvature", sorted(CURVATURES))
 def test_every_move_obeys_its_radius_whatever_the_model_and_the_step(curvature, step):

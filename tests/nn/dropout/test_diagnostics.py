@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sklearn_dbt.nn.dropout import (
+    EnsembleDropout,
     TransformDropout,
     effective_regularization,
     spectrum_diagnostics,
@@ -77,3 +78,15 @@ def test_wrong_arguments_raise():
     layer.observe(torch.eye(8))
     with pytest.raises(ValueError, match="n_samples must be at least 1, got 0"):
         spectrum_diagnostics(layer, 0)
+
+
+@pytest.mark.parametrize("diagnose", [effective_regularization, spectrum_diagnostics])
+def test_what_is_no_single_layer_raises(diagnose):
+    name = diagnose.__name__
+    for wrong in (EnsembleDropout([TransformDropout(8)]), torch.nn.Dropout()):
+        got = type(wrong).__name__
+        message = f"{name}: layer must be a TransformDropout, got {got}"
+        with pytest.raises(TypeError, match=message):
+            diagnose(wrong)
+    with pytest.raises(TypeError, match=r"its `members`"):
+        diagnose(EnsembleDropout([TransformDropout(8)]))

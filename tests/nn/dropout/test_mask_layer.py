@@ -191,6 +191,36 @@ def test_inputs_are_captured_copies_forget_them_and_states_continue(make):
     assert layer.take_captured() is None
 
 
+@each_layer
+@pytest.mark.parametrize(
+    ("wrong", "error", "match"),
+    [
+        (torch.ones(2, N + 1), ValueError, r"must have length 16 .* got shape \(2, 17\)"),
+        (torch.tensor(1.0), ValueError, r"must have length 16 .* got shape \(\)"),
+        (torch.ones(2, N).long(), TypeError, "real floating point tensor, got torch.int64"),
+        (torch.ones(2, N).to(torch.complex64), TypeError, "got torch.complex64"),
+        ([[1.0] * N], TypeError, "x must be a torch.Tensor, got list"),
+    ],
+)
+def test_wrong_inputs_change_nothing(make, wrong, error, match):
+    layer, twin = make("dct"), make("dct")
+    layer.capture(True)
+    layer(signal(3, N)), twin(signal(3, N))
+    captured = layer._captured
+    with pytest.raises(error, match=match):
+        layer(wrong)
+    uniforms = []
+    with (
+        pytest.raises(error, match=match),
+        layer.relaxed(layer.get_omega(), uniforms, 0.5),
+    ):
+        layer(wrong)
+    assert uniforms == []
+    assert layer._captured is captured
+    assert torch.equal(layer.get_rng_state(), twin.get_rng_state())
+    assert torch.equal(layer(signal(3, N)), twin(signal(3, N)))
+
+
 def test_a_subclass_says_what_the_rates_are():
     layer = MaskLayer()
     layer.basis = DCT(8)

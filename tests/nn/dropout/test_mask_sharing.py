@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.checkpoint import checkpoint
 
-from sklearn_dbt.nn.basis import PCA, Identity, make_basis
+from sklearn_dbt.nn.basis import PCA, Identity, Layout, make_basis
 from sklearn_dbt.nn.dropout import TransformDropout, _fused
 from sklearn_dbt.nn.dropout._mask_sharing import octaves, share_masks
 from sklearn_dbt.nn.trust_region import TrustRegionController
@@ -57,6 +57,14 @@ def test_what_has_no_frequency_is_on_its_own():
     assert share_masks("octave", PCA(5).layout) is None
     assert share_masks("octave", Identity(5).layout) is None
     assert share_masks("none", make_basis("fourier", 8).layout) is None
+
+
+def test_above_the_nyquist_frequency_nothing_is_shared_with_what_has_none():
+    frequency = torch.tensor([0.1, 0.8, torch.nan, torch.nan, 0.0, 3.0, 0.9])
+    group = octaves(Layout.make(7, frequency=frequency)).tolist()
+    assert group[1] == group[6]
+    assert len(set(group)) == 6
+    assert octaves(Layout.make(4, frequency=frequency[:4])).tolist() == [0, 1, 2, 3]
 
 
 def test_unknown_sharing():

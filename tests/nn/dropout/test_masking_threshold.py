@@ -223,3 +223,10 @@ def test_gradients_after_inference_and_under_functional_transforms():
 def test_wrong_arguments_raise(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_an_offset_that_is_no_number_raises():
+    with pytest.raises(
+        TypeError, match=r"MaskingThreshold: offset must be a number \(dB\), got 'a'"
+    ):
+        MaskingThreshold(offset="a")

@@ -165,3 +165,39 @@ def test_what_an_optimizer_learns_in_a_basis_is_not_the_controllers():
     layer.adopt_snapshot(layer.candidate_snapshot())
     layer.adopt_snapshot(old)
     assert torch.equal(layer.basis.logits, learnt)
+
+
+@pytest.mark.parametrize("policy", ["energy", "sample_energy"])
+def test_inference_mode_gives_the_same_output_and_leaves_later_gradients_alone(policy):
+    x = signal(4, 8)
+    layer, twin = (TransformDropout(8, policy=policy, seed=0) for _ in range(2))
+    for observed in (False, True):
+        with torch.inference_mode():
+            # Frozen in the mode as well: they have no version that tells of changes.
+            frozen = layer.snapshot()
+            rates = layer.rates_at(layer.omega, layer.make_probe(x), frozen)
+            y = layer(x.clone())
+        assert torch.equal(y, twin(x))
+        torch.testing.assert_close(
+            rates.clone(), twin.rates_at(twin.omega, twin.make_probe(x), twin.snapshot())
+        )
+        omega = layer.get_omega().requires_grad_()
+        with layer.relaxed(omega, [], 0.5), twin.relaxed(omega, [], 0.5):
+            for net in (layer, twin):
+                (gradient,) = torch.autograd.grad(net(x).square().sum(), omega)
+                assert gradient.isfinite().all()
+        if not observed:
+            with torch.inference_mode():
+                layer.observe(x)
+            twin.observe(x)
+
+
+def test_descriptors_made_in_inference_mode_are_not_kept():
+    layer = TransformDropout(8, "dct", "energy", seed=0)
+    layer.observe(signal(16, 8))
+    layer._kept = None
+    with torch.inference_mode():
+        layer._smooth_rates(layer.omega, layer._log_energy, layer._in_force())
+    assert layer._kept is None
+    layer._smooth_rates(layer.omega, layer._log_energy, layer._in_force())
+    assert layer._kept is not None

@@ -224,3 +224,27 @@ def test_defaults_make_more_than_five_updates_in_a_small_training(plain_layer):
 def test_wrong_arguments_raise(plain_layer, wrong, error, match):
     with pytest.raises(error, match=match):
         TrustRegionController([plain_layer([0.5])], **wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 0.02),
+        ({"radius_max": 0.0075}, 0.0075),
+        ({"radius_min": 0.03}, 0.03),
+        ({"radius_min": 1e-3, "radius_max": 0.1}, 0.02),
+        ({"radius": 0.03}, 0.03),
+    ],
+)
+def test_the_first_radius_is_within_bounds_given_without_it(plain_layer, given, expected):
+    layer = plain_layer([0.5])
+    controller = TrustRegionController([layer], update_every=1, warmup_steps=0, **given)
+    assert controller.radius == expected
+    controller.step(lambda: layer.current.sum())
+    assert controller.history["radius"] == [expected]
+
+
+def test_a_first_radius_that_is_given_must_be_within_its_bounds(plain_layer):
+    message = r"radius must be finite and in \[0.002, 0.0075\], got 0.02"
+    with pytest.raises(ValueError, match=message):
+        TrustRegionController([plain_layer([0.5])], radius=0.02, radius_max=0.0075)

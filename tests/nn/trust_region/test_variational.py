@@ -139,6 +139,37 @@ def test_masks_of_a_linear_layer_go_to_the_minimum_of_their_own_bound():
     assert float(layer.rates[0]) == pytest.approx(best.x, rel=0.02)
 
 
+def test_the_more_keeping_costs_the_more_is_dropped():
+    # The divergence falls with the rate: its weight pushes rates up against the likelihood.
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(64, 4, generator=g)
+    w = torch.tensor([2.0, 1.0, 0.5, 0.2])
+    y = x @ w + torch.randn(64, generator=g)
+
+    def minimising(weight):
+        layer = TransformDropout(4, "dct", "uniform", p=0.3, p_min=1e-3, seed=0)
+        controller = TrustRegionController(
+            [layer],
+            objective="variational",
+            likelihood="gaussian",
+            kl_weight=weight,
+            n_samples=64,
+            radius_min=1e-5,
+            **OFTEN,
+        )
+        start = layer.get_rng_state()
+        for _ in range(60):
+            layer(x)
+            layer.set_rng_state(start)  # one objective: its uniforms are repeated
+            controller.step(lambda: (layer(x) @ w - y).square().mean())
+        return float(layer.rates[0])
+
+    rates = [minimising(weight) for weight in (0.1, 0.5, 2.0, 8.0)]
+    assert all(low < 0.8 * high for low, high in itertools.pairwise(rates))
+    assert 1e-3 < rates[0] < 0.05
+    assert 0.2 < rates[-1] < 0.9
+
+
 def test_locks_cost_nothing():
     def first(locks):
         layer = TransformDropout(
