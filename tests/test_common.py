@@ -35,7 +35,7 @@ MASKS = {
     )
 }
 FAST_NET = {
-    "max_iter": 10,
+    "max_iter": 20,
     "learning_rate": 0.01,
     "hidden_layer_sizes": (16,),
     "update_every": 10,

@@ -52,7 +52,9 @@ PARAMETERS = """
         :class:`~sklearn_dbt.nn.DecayController`, such as ``{"radius": 0.01}``. The trust region's
         ``radius_max`` is 0.02 here, unless a ``radius`` or ``radius_min`` is given.
     dropout_rate : float, default=0.7
-        Mean rate at the start, in [0, 0.95).
+        Mean rate at the start, in [0, 0.95). The defaults are for noisy series; less is better on
+        clean ones, and tables have a template of their own:
+        ``**transform_template("table")``.
     dropout_on : {"input", "hidden", "both"}, default="input"
         Drop coefficients of each channel along time, of each hidden layer, or both. In a hidden
         layer coefficients are taken along its units, with ``backbone="conv"`` along time.
