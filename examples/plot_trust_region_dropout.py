@@ -38,7 +38,7 @@ print(f"{model.n_iter_} epochs, test accuracy {model.score(X_test, y_test):.3f}"
 # is at zero all the time.
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 DropoutSpectrumDisplay.from_estimator(model, ax=left)
-DropoutSpectrumDisplay.from_estimator(model, epochs=True, ax=right, cmap="magma")
+right = DropoutSpectrumDisplay.from_estimator(model, epochs=True, ax=right, cmap="magma")
 
 # %%
 # What the trust region did. Above, the radius and the steps taken, which never exceed it; below,

@@ -237,7 +237,8 @@ class TrustRegionDisplay:
         label = None if accepted.all() else "rejected"
         upper.plot(h["step"][~accepted], h["step_norm"][~accepted], "x", color="C3", label=label)
         upper.set(ylabel="Change of the rates")
-        upper.set_ylim(bottom=0)
+        # Room above the largest radius, on axes that may show another history already.
+        upper.set_ylim(0, max(upper.get_ylim()[1], 1.05 * np.max(h["radius"])))
         upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
         # A ratio far off says no more than one a little off: both are rejected.
         ratio = np.clip(h["rho"], -1, 3)

@@ -109,6 +109,10 @@ def test_updates_are_drawn_and_rejected_ones_marked(tones):
     assert len(step.get_xdata()) == history["accepted"].sum()
     assert len(rejected.get_xdata()) == (~history["accepted"]).sum()
     assert len(lower.lines[1].get_xdata()) == history["accepted"].sum()
+    top = upper.get_ylim()[1]
+    assert top > history["radius"].max()
+    TrustRegionDisplay({**history, "radius": history["radius"] / 2}).plot(display.axes_)
+    assert upper.get_ylim() == (0, top)  # the first one is still seen whole
 
 
 @pytest.mark.parametrize("controller", ["decay", "fixed"])
