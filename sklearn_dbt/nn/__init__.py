@@ -4,7 +4,12 @@ Nothing in here imports scikit-learn or skorch; what joins a controller to skorc
 in :mod:`sklearn_dbt.neural_network`.
 """
 
-from sklearn_dbt.nn.alignment import lagged_correlation, soft_dtw, soft_dtw_alignment
+from sklearn_dbt.nn.alignment import (
+    lagged_correlation,
+    soft_dtw,
+    soft_dtw_alignment,
+    soft_dtw_matrix,
+)
 from sklearn_dbt.nn.basis import (
     BASES,
     CWT,
@@ -139,6 +144,7 @@ __all__ = [
     "select_basis",
     "soft_dtw",
     "soft_dtw_alignment",
+    "soft_dtw_matrix",
     "steering_response",
     "steering_vector",
 ]

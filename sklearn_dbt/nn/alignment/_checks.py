@@ -7,6 +7,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from sklearn_dbt.nn.alignment._band import least_band
+
 
 def check_pairs(
     x: Tensor,
@@ -15,6 +17,17 @@ def check_pairs(
     lengths_y: Tensor | Sequence[int] | None,
 ) -> tuple[Tensor, Tensor]:
     """Check two batches of series against each other and return their lengths as tensors."""
+    _check_series(x, y, "n_pairs")
+    if x.shape[:2] != y.shape[:2]:
+        raise ValueError(
+            "x and y must agree in n_pairs and n_channels; "
+            f"got shapes {tuple(x.shape)} and {tuple(y.shape)}."
+        )
+    return _check_lengths(lengths_x, x, "lengths_x"), _check_lengths(lengths_y, y, "lengths_y")
+
+
+def _check_series(x: Tensor, y: Tensor, leading: str) -> None:
+    """Raise unless both are series of one dtype on one device."""
     for name, t in (("x", x), ("y", y)):
         if not isinstance(t, Tensor):
             raise TypeError(f"{name} must be a torch tensor; got {type(t).__name__}.")
@@ -22,7 +35,7 @@ def check_pairs(
             raise TypeError(f"{name} must be float32 or float64; got {t.dtype}.")
         if t.ndim != 3:
             raise ValueError(
-                f"{name} must have shape (n_pairs, n_channels, n_times); got {tuple(t.shape)}."
+                f"{name} must have shape ({leading}, n_channels, n_times); got {tuple(t.shape)}."
             )
         if 0 in t.shape:
             raise ValueError(f"{name} is empty: its shape is {tuple(t.shape)}.")
@@ -31,12 +44,24 @@ def check_pairs(
             "x and y must share dtype and device; "
             f"got {x.dtype} on {x.device} and {y.dtype} on {y.device}."
         )
-    if x.shape[:2] != y.shape[:2]:
+
+
+def check_sets(
+    x: Tensor,
+    y: Tensor | None,
+    lengths_x: Tensor | Sequence[int] | None,
+    lengths_y: Tensor | Sequence[int] | None,
+) -> tuple[Tensor, Tensor]:
+    """Check two sets of series, or one, and return their lengths as tensors."""
+    if y is None and lengths_y is not None:
+        raise ValueError("lengths_y is given without y; the lengths of one set are lengths_x.")
+    _check_series(x, x if y is None else y, "n_series")
+    if y is not None and x.shape[1] != y.shape[1]:
         raise ValueError(
-            "x and y must agree in n_pairs and n_channels; "
-            f"got shapes {tuple(x.shape)} and {tuple(y.shape)}."
+            f"x and y must agree in n_channels; got shapes {tuple(x.shape)} and {tuple(y.shape)}."
         )
-    return _check_lengths(lengths_x, x, "lengths_x"), _check_lengths(lengths_y, y, "lengths_y")
+    lengths = _check_lengths(lengths_x, x, "lengths_x")
+    return lengths, lengths if y is None else _check_lengths(lengths_y, y, "lengths_y")
 
 
 def _check_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor, name: str) -> Tensor:
@@ -48,14 +73,14 @@ def _check_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor, name: str)
         raise TypeError(f"{name} must be integers; got {lengths.dtype}.")
     if lengths.shape != (n_pairs,):
         raise ValueError(
-            f"{name} must hold one length a pair, shape ({n_pairs},); got {tuple(lengths.shape)}."
+            f"{name} must hold one length each, shape ({n_pairs},); got {tuple(lengths.shape)}."
         )
     wrong = ((lengths < 1) | (lengths > n_times)).nonzero()
     if len(wrong):
         p = int(wrong[0])
         raise ValueError(
             f"{name} must lie between 1 and the {n_times} samples there are; "
-            f"got {int(lengths[p])} for pair {p}."
+            f"got {int(lengths[p])} at place {p}."
         )
     return lengths.to(torch.int64)
 
@@ -74,3 +99,20 @@ def check_positive(value: float | Tensor, name: str) -> Tensor:
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be positive and finite; got {number}.")
     return value if isinstance(value, Tensor) else torch.tensor(number, dtype=torch.float64)
+
+
+def check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:
+    """Raise unless a path fits into the band for each pair of lengths."""
+    if band is None:
+        return
+    if isinstance(band, bool) or not hasattr(band, "__index__"):
+        raise TypeError(f"band is a radius in samples, an int or None; got {band!r}.")
+    if band < 0:
+        raise ValueError(f"band is a radius in samples and must be at least 0; got {band}.")
+    pairs = torch.stack([lengths_x, lengths_y], 1).unique(dim=0).tolist()
+    least, n, m = max((least_band(n, m), n, m) for n, m in pairs)
+    if band < least:
+        raise ValueError(
+            f"band={band} is too narrow for series of lengths {n} and {m}: no path fits into it. "
+            f"The least radius that works is {least}."
+        )

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sklearn_dbt.nn.alignment._band import least_band
-from sklearn_dbt.nn.alignment._checks import check_pairs, check_positive
+from sklearn_dbt.nn.alignment._checks import check_band, check_pairs, check_positive
 
 
 def soft_dtw(
@@ -103,11 +102,11 @@ def soft_dtw(
     """
     lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
     gamma = check_positive(gamma, "gamma")
-    _check_band(band, lengths_x, lengths_y)
-    value = _value(x, y, gamma, lengths_x, lengths_y, band)
+    check_band(band, lengths_x, lengths_y)
+    value = pair_values(x, y, gamma, lengths_x, lengths_y, band)
     if divergence:
-        own_x = _value(x, x, gamma, lengths_x, lengths_x, band)
-        own_y = _value(y, y, gamma, lengths_y, lengths_y, band)
+        own_x = pair_values(x, x, gamma, lengths_x, lengths_x, band)
+        own_y = pair_values(y, y, gamma, lengths_y, lengths_y, band)
         value = value - (own_x + own_y) / 2
     return value
 
@@ -172,7 +171,7 @@ def soft_dtw_alignment(
     """
     lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
     gamma = check_positive(gamma, "gamma")
-    _check_band(band, lengths_x, lengths_y)
+    check_band(band, lengths_x, lengths_y)
     with torch.no_grad():
         solve = _operator if torch.compiler.is_compiling() else _compute
         return solve(x, y, gamma, lengths_x, lengths_y, band, False, False, True)[-1]
@@ -242,7 +241,7 @@ def _backward(ctx, grad_value, *grad_others):
 _operator.register_autograd(_backward, setup_context=_remember)
 
 
-def _value(
+def pair_values(
     x: Tensor, y: Tensor, gamma: Tensor, lengths_x: Tensor, lengths_y: Tensor, band: int | None
 ) -> Tensor:
     gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
@@ -251,19 +250,3 @@ def _value(
     is_plain = not (gradient or by_gamma or torch.compiler.is_compiling())
     solve = _compute if is_plain else _operator
     return solve(x, y, gamma, lengths_x, lengths_y, band, gradient, by_gamma, False)[0]
-
-
-def _check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:
-    if band is None:
-        return
-    if isinstance(band, bool) or not hasattr(band, "__index__"):
-        raise TypeError(f"band is a radius in samples, an int or None; got {band!r}.")
-    if band < 0:
-        raise ValueError(f"band is a radius in samples and must be at least 0; got {band}.")
-    pairs = torch.stack([lengths_x, lengths_y], 1).unique(dim=0).tolist()
-    least, n, m = max((least_band(n, m), n, m) for n, m in pairs)
-    if band < least:
-        raise ValueError(
-            f"band={band} is too narrow for series of lengths {n} and {m}: no path fits into it. "
-            f"The least radius that works is {least}."
-        )
