@@ -139,7 +139,12 @@ def rate_controller(
     if kind == "trust_region" and not {"radius", "radius_min"} & set(given):
         arguments["radius_max"] = FURTHEST_MOVE
     if callable(kind):
-        controller = kind(layers, **arguments, **given)
+        controller = kind(layers, **arguments | given)
+        if not all(hasattr(controller, name) for name in ("layers", "step", "history")):
+            raise TypeError(
+                "controller must make an object with layers, step and history, such as a "
+                f"TrustRegionController; {kind!r} made {controller!r}."
+            )
     else:
         _check_options(given, CONTROLLERS[kind])
         controller = CONTROLLERS[kind](layers, **arguments | given)

@@ -231,6 +231,9 @@ def test_early_stopping_keeps_the_best_epoch_and_groups_whole(tones):
     )
     model.fit(X, y, groups=groups)
     assert len(model.validation_loss_curve_) == model.n_iter_ < 200
+    rows = model._held_out("stopping", np.arange(100), y, groups, seed=0)
+    assert not set(groups[rows["stopping"]]) & set(groups[rows["train"]])
+    assert sorted([*rows["stopping"], *rows["train"]]) == list(range(100))
     with pytest.raises(ValueError, match=r"groups has 99 entries and X 100 recordings"):
         model.fit(X, y, groups=groups[:-1])
 

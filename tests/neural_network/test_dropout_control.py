@@ -77,6 +77,24 @@ def test_a_controller_of_ones_own(tones):
         assert made[-1].objective == objective
 
 
+def test_what_is_no_controller_is_refused(tones):
+    X, y = tones()
+    model = fast(TrustRegionDropoutClassifier, controller=lambda *_, **__: 3)
+    with pytest.raises(TypeError, match="with layers, step and history, .* made 3"):
+        model.fit(X, y)
+
+
+def test_options_go_before_what_the_face_would_choose(tones):
+    X, y = tones()
+    model = fast(
+        TrustRegionDropoutClassifier,
+        controller=TrustRegionController,
+        controller_options={"update_every": 1, "warmup_steps": 0},
+    )
+    steps = model.fit(X, y).trust_region_history_["step"]
+    assert steps.tolist() == list(range(1, len(steps) + 1))
+
+
 def test_a_first_radius_brings_its_own_bound(tones):
     X, y = tones()
     at_most = {

@@ -244,6 +244,7 @@ _operator.register_autograd(_backward, setup_context=_remember)
 def pair_values(
     x: Tensor, y: Tensor, gamma: Tensor, lengths_x: Tensor, lengths_y: Tensor, band: int | None
 ) -> Tensor:
+    """Soft-DTW of pairs that have been checked."""
     gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
     by_gamma = torch.is_grad_enabled() and gamma.requires_grad
     # The first call of an operator imports torch's compiler, which takes a second or two.
