@@ -80,7 +80,7 @@ def test_a_controller_of_ones_own(tones):
 def test_what_is_no_controller_is_refused(tones):
     X, y = tones()
     model = fast(TrustRegionDropoutClassifier, controller=lambda *_, **__: 3)
-    with pytest.raises(TypeError, match="with layers, step and history, .* made 3"):
+    with pytest.raises(TypeError, match=r"with layers, step and history, .* made 3"):
         model.fit(X, y)
 
 
