@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_dbt.nn.basis import DCT, PCA, Basis, Layout, make_basis
+from sklearn_dbt.nn.basis import DCT, PCA, make_basis
 from sklearn_dbt.nn.dropout import (
     Coefficients,
     MaskingThreshold,
@@ -22,32 +22,13 @@ from sklearn_dbt.nn.dropout._coefficients import log_energy
 from sklearn_dbt.nn.dropout._masking_threshold import _spread, _Spreading, bark
 
 
-class Frames(Basis):
-    """A grid of frequencies and times, for its layout only; two-sided if it is asked."""
-
-    def __init__(self, frequencies, n_frames, n_features=None):
-        f = torch.as_tensor(frequencies, dtype=torch.float64)
-        layout = Layout.make(
-            len(f) * n_frames,
-            frequency=f.repeat(n_frames),
-            position=torch.arange(n_frames).double().repeat_interleave(len(f)),
-        )
-        super().__init__(n_features or len(f) * n_frames, layout)
-
-    def _analysis(self, x):
-        return x
-
-    def _synthesis(self, c):
-        return c
-
-
 def energies(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double().exp()
 
 
-def test_masking_is_the_sum_of_spread_energies():
+def test_masking_is_the_sum_of_spread_energies(frames):
     energy = energies(2, 9) * 1e6
-    known = Coefficients(Frames([0.01, 0.02, 0.05], 3), 8000.0, None, log_energy(energy))
+    known = Coefficients(frames([0.01, 0.02, 0.05], 3), 8000.0, None, log_energy(energy))
     f = 8000 * known.layout.frequency.numpy().astype(float)
     z = 13 * np.arctan(0.00076 * f) + 3.5 * np.arctan((f / 7500) ** 2)
     np.testing.assert_allclose(bark(torch.from_numpy(f)).numpy(), z)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_dbt.nn.basis import DCT, DWT, PCA, Basis, Fourier, Layout
+from sklearn_dbt.nn.basis import DCT, DWT, PCA, Fourier
 from sklearn_dbt.nn.dropout import (
     AboveThreshold,
     Coefficients,
@@ -20,33 +20,14 @@ from sklearn_dbt.nn.dropout import (
 from sklearn_dbt.nn.dropout._coefficients import log_energy
 
 
-class Frames(Basis):
-    """A grid of frequencies and times, for its layout only; two-sided if it is asked."""
-
-    def __init__(self, frequencies, n_frames, n_features=None):
-        f = torch.as_tensor(frequencies, dtype=torch.float64)
-        layout = Layout.make(
-            len(f) * n_frames,
-            frequency=f.repeat(n_frames),
-            position=torch.arange(n_frames).double().repeat_interleave(len(f)),
-        )
-        super().__init__(n_features or len(f) * n_frames, layout)
-
-    def _analysis(self, x):
-        return x
-
-    def _synthesis(self, c):
-        return c
-
-
 def energies(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double().exp()
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(2, 12), st.floats(-90, 90), st.floats(0.1, 1.0))
-def test_steering_is_the_transform_of_the_steering_vector(n, angle, spacing):
-    array = Frames(np.fft.fftfreq(n), 1)
+def test_steering_is_the_transform_of_the_steering_vector(frames, n, angle, spacing):
+    array = frames(np.fft.fftfreq(n), 1)
     steering = np.exp(2j * np.pi * spacing * np.sin(np.radians(angle)) * np.arange(n))
     expected = np.abs(np.fft.fft(steering)) / n
     response = Steering(angle, spacing, standardize=False)(Coefficients(array))
@@ -77,7 +58,7 @@ def test_signal_to_noise_with_a_given_floor():
 
 
 @pytest.mark.parametrize(("statistic", "f"), [("median", np.median), ("minimum", np.min)])
-def test_signal_to_noise_estimates_the_floor(statistic, f):
+def test_signal_to_noise_estimates_the_floor(statistic, f, frames):
     energy = energies(2, 12)
     options = {"transform": "raw", "standardize": False}
     for basis in (DCT(12), PCA(12)):  # frequencies of their own, and none: over all coefficients
@@ -86,10 +67,10 @@ def test_signal_to_noise_estimates_the_floor(statistic, f):
         ratio = SignalToNoise(statistic, **options)(known).numpy()
         tolerance = {"rtol": 0.05} if statistic == "median" else {"rtol": 1e-4}
         np.testing.assert_allclose(ratio, -energy.numpy() / floor, **tolerance)
-    frames = Coefficients(Frames([0.1, 0.2, 0.3, 0.4], 3), None, None, log_energy(energy))
+    known = Coefficients(frames([0.1, 0.2, 0.3, 0.4], 3), None, None, log_energy(energy))
     grid = energy.numpy().reshape(2, 3, 4)
     expected = -(grid / f(grid, axis=1, keepdims=True)).reshape(2, 12)
-    ratio = SignalToNoise(statistic, **options)(frames).numpy()
+    ratio = SignalToNoise(statistic, **options)(known).numpy()
     np.testing.assert_allclose(ratio, expected, rtol=1e-4)
 
 
