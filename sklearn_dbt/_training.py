@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
@@ -287,6 +287,8 @@ def make_net(
     weight_decay: float = 0.0,
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     callbacks=(),
+    batches: Callable[..., Iterable] = Batches,
+    param_groups: Sequence[tuple[str, dict]] = (),
 ) -> NeuralNet:
     """Wrap a module in an initialised skorch net that trains from :class:`Batches`.
 
@@ -308,6 +310,10 @@ def make_net(
         Class of the optimizer, or one with some of its arguments filled in.
     callbacks : sequence of (str, skorch.callbacks.Callback), default=()
         Called during training.
+    batches : callable, default=Batches
+        ``batches(dataset, batch_size=..., generator=...)`` gives the batches of an epoch.
+    param_groups : sequence of (str, dict), default=()
+        Patterns of names of parameters, and options of the optimizer for them.
 
     Returns
     -------
@@ -321,7 +327,8 @@ def make_net(
         lr=learning_rate,
         optimizer__weight_decay=weight_decay,
         batch_size=batch_size,
-        iterator_train=Batches,
+        optimizer__param_groups=list(param_groups),
+        iterator_train=batches,
         iterator_train__generator=seeded_generator(seed),
         iterator_valid=Batches,
         train_split=None,

@@ -38,6 +38,13 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def recordings(self) -> np.ndarray | list[np.ndarray]:
+        """The distinct series without padding: a panel, or a list where lengths differ."""
+        if (self.lengths == self.series.shape[-1]).all():
+            return self.series
+        return [one[:, :n] for one, n in zip(self.series, self.lengths, strict=True)]
+
 
 def read_pairs(estimator, X, *, reset: bool, preprocessor=None) -> Pairs:
     """Check pairs and find the distinct series in them.
@@ -50,8 +57,8 @@ def read_pairs(estimator, X, *, reset: bool, preprocessor=None) -> Pairs:
         Pairs in any of the forms.
     reset : bool
         True in `fit`.
-    preprocessor : array-like or list, default=None
-        The panel that indices point into.
+    preprocessor : array-like, list or callable, default=None
+        The panel that indices point into, or what gives the recordings of an array of names.
 
     Returns
     -------
@@ -68,10 +75,19 @@ def read_pairs(estimator, X, *, reset: bool, preprocessor=None) -> Pairs:
     if recordings is not None:
         panel = check_panel(estimator, recordings, reset=reset, ragged=True, min_times=2)
         return _distinct(panel.data)
+    if callable(preprocessor):
+        names, ids = _check_names(X, name)
+        panel = check_panel(estimator, preprocessor(names), reset=reset, ragged=True, min_times=2)
+        if panel.n_recordings != len(names):
+            raise ValueError(
+                f"{name}: preprocessor was asked for {len(names)} recordings and gave "
+                f"{panel.n_recordings}."
+            )
+        return Pairs(*padded(panel.data), ids)
     if preprocessor is not None:
         ids = _check_indices(X, len(preprocessor), name)
         panel = check_panel(estimator, preprocessor, reset=reset, ragged=True, min_times=2)
-        return Pairs(*_padded(panel.data), ids)
+        return Pairs(*padded(panel.data), ids)
     panel = check_panel(estimator, X, reset=reset, min_times=2)
     if not panel.is_table:
         raise ValueError(f"{name}: X has 3 dimensions, shape {panel.data.shape}; {FORMS}.")
@@ -110,7 +126,7 @@ def _is_list_of_pairs(X) -> bool:
     return is_sequence and len(first) > 0 and np.ndim(first[0]) == 2
 
 
-def _check_indices(X, n_recordings: int, name: str) -> np.ndarray:
+def _two_columns(X, name: str) -> np.ndarray:
     ids = np.asarray(X)
     if ids.ndim != 2 or ids.shape[1] != 2:
         raise ValueError(
@@ -119,6 +135,18 @@ def _check_indices(X, n_recordings: int, name: str) -> np.ndarray:
         )
     if len(ids) == 0:
         raise ValueError(f"{name}: X has 0 pairs and at least 1 is required.")
+    return ids
+
+
+def _check_names(X, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct names of recordings, and which two each pair is made of."""
+    ids = _two_columns(X, name)
+    names, places = np.unique(ids, return_inverse=True)
+    return names, places.reshape(ids.shape)
+
+
+def _check_indices(X, n_recordings: int, name: str) -> np.ndarray:
+    ids = _two_columns(X, name)
     if ids.dtype.kind not in "iu":
         raise ValueError(
             f"{name}: with preprocessor=, X holds the numbers of recordings; got {ids.dtype}."
@@ -143,13 +171,14 @@ def _distinct(recordings: np.ndarray | list[np.ndarray]) -> Pairs:
             firsts.append(i)
         ids[i] = numbers[key]
     if isinstance(recordings, np.ndarray):
-        series, lengths = _padded(recordings[firsts])
+        series, lengths = padded(recordings[firsts])
     else:
-        series, lengths = _padded([recordings[i] for i in firsts])
+        series, lengths = padded([recordings[i] for i in firsts])
     return Pairs(series, lengths, ids.reshape(-1, 2))
 
 
-def _padded(recordings: np.ndarray | list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def padded(recordings: np.ndarray | list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return a panel, padded with 0 where lengths differ, and the lengths."""
     lengths = np.array([recording.shape[-1] for recording in recordings])
     if isinstance(recordings, np.ndarray):
         return recordings, lengths

@@ -6,44 +6,18 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from scipy.special import expit
-from sklearn.base import ClassifierMixin
-from sklearn.utils import check_consistent_length
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from skorch import NeuralNet
-from torch import Tensor
+from torch import nn
 
-from sklearn_dbt._compat import (
-    Interval,
-    StrOptions,
-    check_is_fitted,
-    check_sample_weight,
-    fit_context,
-    validate_data,
-    with_callbacks,
-)
-from sklearn_dbt._training import (
-    TRAINING_CONSTRAINTS,
-    NeuralEstimator,
-    Progress,
-    WeightedLoss,
-    class_weights_of_rows,
-    draw_seeds,
-    held_out_split,
-    keeps_old_fit,
-    make_net,
-    resolve_device,
-)
-from sklearn_dbt.pairs._pair_data import Pairs, read_pairs
-from sklearn_dbt.pairs._pair_network import PairDataset, PairLoss, PairNetwork
-from sklearn_dbt.pairs._platt import fit_line, soft_targets
-
-# Pairs whose distances are computed at once outside training.
-PAIRS_AT_ONCE = 1024
+from sklearn_dbt._compat import HasMethods, Interval, StrOptions, check_is_fitted
+from sklearn_dbt._training import TRAINING_CONSTRAINTS
+from sklearn_dbt.pairs._base import BasePairClassifier
+from sklearn_dbt.pairs._inference import distances, in_evaluation
+from sklearn_dbt.pairs._pair_batches import PairDataset
+from sklearn_dbt.pairs._pair_data import read_pairs
 
 
-class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
+class SoftDTWPairClassifier(BasePairClassifier):
     r"""Classify pairs of series by their soft-DTW distance: same or different.
 
     The distance of two series of n and m samples is the soft-DTW divergence, made comparable
@@ -54,9 +28,10 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         d(x, z) = \frac{\bar\ell}{n + m} \Bigl(\mathrm{sdtw}_\gamma(x, z)
             - \tfrac12 \mathrm{sdtw}_\gamma(x, x) - \tfrac12 \mathrm{sdtw}_\gamma(z, z)\Bigr),
 
-    with :math:`\bar\ell` the mean of n + m over the training pairs (recordings of one length have
-    the divergence itself). The cost of two samples is
-    :math:`\sum_c v_c (x_{ci} - z_{cj})^2`. The probability that they belong together is
+    of the recordings themselves or of what an `encoder` makes of them, with :math:`\bar\ell` the
+    mean of n + m over the training pairs (recordings of one length have the divergence itself). The
+    cost of two samples is :math:`\sum_c v_c (x_{ci} - z_{cj})^2`. The probability that they belong
+    together is
 
     .. math::
 
@@ -83,6 +58,11 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
     Where nothing of the distance is learned, which is the default, all distances are computed once
     and what is left is a logistic regression of one number.
 
+    Where something is learned, `mining` chooses the pairs of each epoch. Every recording that is in
+    pairs of both kinds is an anchor a once, and each of its positives p is joined by negatives n.
+    Semi-hard ones [5]_, :math:`d(a, p) < d(a, n) < d(a, p) + \text{margin}`, go first; after them
+    the nearest. The distances that choose are computed once an epoch and enter no gradient.
+
     Parameters
     ----------
     gamma : float, default=1.0
@@ -91,11 +71,23 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         Sakoe-Chiba radius in samples of the longer series; None is no band.
     loss : {"logistic", "contrastive", "combined"}, default="logistic"
         What is minimised.
+    encoder : torch.nn.Module, transformer or None, default=None
+        A module from (n, n_channels, n_times) to (n, n_channels_out, n_times_out) is copied and
+        trained with the distance, on recordings of equal length at a time. A transformer or
+        Pipeline is cloned and fitted to the training recordings, without labels; in a
+        :class:`~sklearn.frozen.FrozenEstimator` it stays as it was fitted. None compares the
+        recordings themselves.
+    n_components : int, default=None
+        Project the channels on this many principal components of the training recordings, after a
+        transformer and before a module. None keeps all channels.
+    downsampling : int, default=1
+        Average this many adjacent samples into one, after the projection. Two makes soft-DTW four
+        times cheaper.
     learn_gamma : bool, default=False
         Whether :math:`\gamma` is learned.
     learn_channels : bool or "auto", default="auto"
         Whether the channel weights :math:`v_c` are learned; "auto" does so unless the loss is
-        "logistic".
+        "logistic" or a module as encoder can do it.
     divergence : bool, default=True
         False takes the plain soft-DTW value, which can be negative; only for the logistic loss.
     margin : float, default=1.0
@@ -104,23 +96,35 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         Weight :math:`\mu` of the negative pairs in the contrastive loss.
     contrastive_weight : float, default=1.0
         Weight :math:`\lambda` of the contrastive loss in the combined one.
-    preprocessor : array-like of shape (n, n_channels, n_times) or list, default=None
-        Panel that pairs given as integers, shape (n_pairs, 2), point into.
+    mining : {"semi-hard", "hard", "random"} or None, default=None
+        How the negatives of an anchor are chosen: see above; the nearest; at random. None takes all
+        pairs in random order.
+    positives_per_anchor : int, default=2
+        Positives that are drawn for each anchor in an epoch.
+    negatives_per_positive : int, default=2
+        Negatives that are chosen for each of them.
+    preprocessor : array-like of shape (n, n_channels, n_times), list or callable, default=None
+        Panel that pairs given as integers, shape (n_pairs, 2), point into; or
+        ``preprocessor(names)`` that gives the recordings of an array of distinct names or numbers.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class; "balanced" is inversely proportional to its frequency.
     learning_rate : float, default=0.05
         Of the Adam optimizer.
+    encoder_learning_rate : float, default=0.001
+        The same for the weights of a module as encoder.
     weight_decay : float, default=0.0
         Ridge penalty on the change of the learned numbers (of logarithms, where they are positive)
-        since the start, as the optimizer applies it.
+        since the start, and on the weights of a module, as the optimizer applies it.
     batch_size : int, default=256
-        Pairs in a step; all of them where nothing of the distance is learned.
+        Pairs in a step; all of them where nothing of the distance is learned. With `mining` a
+        batch ends with the anchor that fills it.
     max_iter : int, default=100
         Epochs.
     tol : float, default=1e-4
         A fall of the watched loss by less than ``tol * max(1, loss)`` is none.
     n_iter_no_change : int, default=10
-        Epochs without a fall after which training stops.
+        Epochs without a fall after which training stops. With `mining` the training loss tells
+        nothing of that, and all epochs are run unless pairs are held out.
     early_stopping : bool, default=False
         Hold out pairs, watch their loss and keep the best epoch. Otherwise the training loss is
         watched.
@@ -141,7 +145,11 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
     gamma_ : float
         Smoothing at the end.
     channel_weights_ : ndarray of shape (n_channels,)
-        Weight :math:`v_c` of each channel; 1 where they are not learned.
+        Weight :math:`v_c` of each channel that is compared; 1 where they are not learned.
+    encoder_ : torch.nn.Module, transformer or None
+        The encoder as trained or fitted.
+    components_ : ndarray of shape (n_components, n_channels) or None
+        The principal components of the channels.
     scale_ : float
         Scale w of the distance in the logit.
     threshold_ : float
@@ -187,6 +195,8 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
        Mapping", CVPR 2006.
     .. [4] J. Platt, "Probabilistic Outputs for Support Vector Machines and Comparisons to
        Regularized Likelihood Methods", Advances in Large Margin Classifiers, 1999.
+    .. [5] F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: A Unified Embedding for Face
+       Recognition and Clustering", CVPR 2015.
 
     Examples
     --------
@@ -214,7 +224,14 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         "margin": [Interval(Real, 0, None, closed="neither")],
         "negative_weight": [Interval(Real, 0, None, closed="left")],
         "contrastive_weight": [Interval(Real, 0, None, closed="neither")],
-        "preprocessor": ["array-like", None],
+        "encoder": [nn.Module, HasMethods(["fit", "transform"]), None],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "downsampling": [Interval(Integral, 1, None, closed="left")],
+        "mining": [StrOptions({"semi-hard", "hard", "random"}), None],
+        "positives_per_anchor": [Interval(Integral, 1, None, closed="left")],
+        "negatives_per_positive": [Interval(Integral, 1, None, closed="left")],
+        "encoder_learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "preprocessor": ["array-like", callable, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -224,15 +241,22 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         band=None,
         loss="logistic",
         *,
+        encoder=None,
+        n_components=None,
+        downsampling=1,
         learn_gamma=False,
         learn_channels="auto",
         divergence=True,
         margin=1.0,
         negative_weight=1.0,
         contrastive_weight=1.0,
+        mining=None,
+        positives_per_anchor=2,
+        negatives_per_positive=2,
         preprocessor=None,
         class_weight=None,
         learning_rate=0.05,
+        encoder_learning_rate=0.001,
         weight_decay=0.0,
         batch_size=256,
         max_iter=100,
@@ -247,15 +271,22 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         self.gamma = gamma
         self.band = band
         self.loss = loss
+        self.encoder = encoder
+        self.n_components = n_components
+        self.downsampling = downsampling
         self.learn_gamma = learn_gamma
         self.learn_channels = learn_channels
         self.divergence = divergence
         self.margin = margin
         self.negative_weight = negative_weight
         self.contrastive_weight = contrastive_weight
+        self.mining = mining
+        self.positives_per_anchor = positives_per_anchor
+        self.negatives_per_positive = negatives_per_positive
         self.preprocessor = preprocessor
         self.class_weight = class_weight
         self.learning_rate = learning_rate
+        self.encoder_learning_rate = encoder_learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -274,9 +305,6 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
-    @with_callbacks
-    @fit_context(prefer_skip_nested_validation=True)
-    @keeps_old_fit
     def fit(self, X, y, sample_weight=None, groups=None):
         """Learn when two series belong together.
 
@@ -301,24 +329,40 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
             For bad parameters or data, among them a band too narrow for the lengths; nothing is
             trained then.
         """
-        self._check_losses()
-        y = validate_data(self, y=y, reset=False)
-        pairs = read_pairs(self, X, reset=True, preprocessor=self.preprocessor)
-        check_consistent_length(pairs, y)
-        same, weights = self._check_labels(y, sample_weight, pairs)
-        shuffle_seed, split_seed = draw_seeds(self.random_state, 2)
-        train, held_out = self._hold_out(same, np.flatnonzero(weights), groups, split_seed)
-        self.device_ = str(resolve_device(self.device))
-        self._share = float(np.average(same[train], weights=weights[train]))
-        self._soft_targets = soft_targets(same[train], weights[train])
-        self._remember_network(pairs.series, len(train), shuffle_seed)
-        self.net_ = self._build_net()
-        data, held_out = self._start(pairs, same, weights, train, held_out)
-        self._start_curves(resume=False)
-        progress = Progress(self.tol, self.n_iter_no_change)
-        self._train(data, held_out, X=X, y=y, progress=progress)
-        self._fit_line(self._distances(data), data)
-        return self
+        self._validate_params()
+        return self._fit_all(X, y, sample_weight, groups)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch on these pairs, from where the estimator stands.
+
+        The first call fixes what is fixed before training: a transformer, principal components,
+        the units of distance and margin. Where nothing of the distance is learned, scale and
+        threshold are solved for exactly from the distances of all pairs given so far, as if `fit`
+        had got them together; otherwise they take their steps with the rest.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_pairs, 2, n_channels, n_times), or another form of pairs
+            The pairs; those of the first call must be of both kinds.
+        y : array-like of shape (n_pairs,)
+            Their labels.
+        classes : array-like of shape (2,), default=None
+            Both labels; needed in the first call.
+        sample_weight : array-like of shape (n_pairs,), default=None
+            Weight of each pair in the loss.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the first call has no `classes`, `y` holds others, or ``class_weight="balanced"``,
+            which cannot be known before all pairs are.
+        """
+        self._validate_params()
+        return self._fit_one_epoch(X, y, classes, sample_weight)
 
     def decision_function(self, X):
         """Logit of each pair's belonging together.
@@ -384,9 +428,48 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
         """
         check_is_fitted(self, "net_")
         pairs = read_pairs(self, X, reset=False, preprocessor=self.preprocessor)
-        pairs = Pairs(pairs.series.astype(self._dtype, copy=False), pairs.lengths, pairs.ids)
         nothing = np.zeros(len(pairs))
-        return self._distances(PairDataset(pairs, nothing, nothing, self.device_)).cpu().numpy()
+        data = PairDataset(self._prepare(pairs), nothing, nothing, self.device_)
+        return distances(self.net_.module_, data).cpu().numpy()
+
+    def pairwise_distances(self, X, Y=None):
+        """Distance of every recording to every other, as it was learned.
+
+        What neighbours, clusterings and embeddings take with ``metric="precomputed"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
+            Recordings, not pairs.
+        Y : array-like of shape (m, n_channels, n_times) or (m, n_times), or list, default=None
+            Other recordings. None takes those of `X`, each pair once.
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+            Exactly symmetric without `Y`; then 0 on the diagonal, unless ``divergence=False``.
+
+        Raises
+        ------
+        ValueError
+            For bad data or another number of channels than in `fit`.
+        """
+        check_is_fitted(self, "net_")
+        network = self.net_.module_
+        sets = [self._embed_recordings(one) for one in (X, Y) if one is not None]
+        with in_evaluation(network):
+            return network.matrix(*sets).cpu().numpy()
+
+    @property
+    def encoder_(self):
+        """The encoder as trained or fitted."""
+        module = self.net_.module_.encoder
+        return self._front.transformer if module is None else module
+
+    @property
+    def components_(self) -> np.ndarray | None:
+        """Principal components of the channels."""
+        return self._front.components
 
     @property
     def gamma_(self) -> float:
@@ -407,132 +490,3 @@ class SoftDTWPairClassifier(ClassifierMixin, NeuralEstimator):
     def threshold_(self) -> float:
         """Threshold of the scaled distance."""
         return self.net_.module_.threshold.item()
-
-    def _learns(self) -> tuple[bool, bool]:
-        """Return whether gamma and whether channel weights are learned."""
-        auto = self.learn_channels == "auto"
-        return self.learn_gamma, self.loss != "logistic" if auto else bool(self.learn_channels)
-
-    def _check_losses(self) -> None:
-        name = type(self).__name__
-        if self.loss == "contrastive" and not any(self._learns()):
-            raise ValueError(
-                f"{name}: loss='contrastive' acts on the distance alone, and nothing of it is "
-                "learned; set learn_channels=True or learn_gamma=True."
-            )
-        if self.loss != "logistic" and not self.divergence:
-            raise ValueError(
-                f"{name}: loss={self.loss!r} needs divergence=True: the plain soft-DTW value can "
-                "be negative and has no margin."
-            )
-
-    def _check_labels(self, y, sample_weight, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-        """Return 0/1 labels and the weights of the pairs; remember the classes."""
-        name = type(self).__name__
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
-        if kind != "binary":
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{kind}. {name}: a pair is either the same or different."
-            )
-        classes, same = np.unique(y, return_inverse=True)
-        weights = check_sample_weight(
-            sample_weight, pairs.ids, dtype=np.float64, ensure_non_negative=True
-        )
-        present = np.unique(same[weights > 0])
-        if len(present) < 2:
-            raise ValueError(
-                f"{name} needs pairs of 2 classes, same and different; the data contains only one "
-                f"class: {classes[present[0]].tolist()!r}."
-            )
-        self.classes_ = classes
-        return same, weights * class_weights_of_rows(self.class_weight, classes, same)
-
-    def _hold_out(self, same, kept, groups, seed) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to train on and those to hold out."""
-        if not self.early_stopping:
-            return kept, kept[:0]
-        if groups is None:
-            train, held_out = held_out_split(
-                len(kept), self.validation_fraction, seed, y=same[kept]
-            )
-            return kept[train], kept[held_out]
-        groups = np.asarray(groups)
-        if groups.shape != (len(same), 2):
-            raise ValueError(
-                f"{type(self).__name__}: groups must have shape ({len(same)}, 2), the two groups "
-                f"of each pair; got {groups.shape}."
-            )
-        names, codes = np.unique(groups[kept], return_inverse=True)
-        # Of m groups in all, pairs within a share f of them are a share f squared of all pairs.
-        n_held_out = math.ceil(math.sqrt(self.validation_fraction) * len(names))
-        chosen = np.random.RandomState(seed).permutation(len(names))[:n_held_out]
-        inside = np.isin(codes.reshape(-1, 2), chosen).sum(axis=1)
-        train, held_out = kept[inside == 0], kept[inside == 2]
-        if len(np.unique(same[train])) < 2 or len(held_out) == 0:
-            raise ValueError(
-                f"{type(self).__name__}: early_stopping=True leaves {len(train)} training and "
-                f"{len(held_out)} held-out pairs when {n_held_out} of {len(names)} groups are held "
-                "out, and training needs both classes. Give more pairs, another "
-                "validation_fraction or early_stopping=False."
-            )
-        return train, held_out
-
-    def _remember_network(self, series: np.ndarray, n_train: int, seed: int) -> None:
-        """Keep what the network is built from, so that a saved estimator can build it anew."""
-        learn_gamma, learn_channels = self._learns()
-        self._seed, self._dtype = seed, series.dtype.name
-        # Known distances cost nothing: one step takes all of them and has no noise.
-        is_known = not (learn_gamma or learn_channels)
-        self._batch_size = n_train if is_known else self.batch_size
-        self._network_options = {
-            "n_channels": series.shape[1],
-            "gamma": self.gamma,
-            "band": self.band,
-            "divergence": self.divergence,
-            "learn_gamma": learn_gamma,
-            "learn_channels": learn_channels,
-            "detach": self.loss == "contrastive",
-        }
-
-    def _build_net(self) -> NeuralNet:
-        network = PairNetwork(**self._network_options)
-        factor = {"logistic": 0.0, "contrastive": 1.0}.get(self.loss, self.contrastive_weight)
-        loss = PairLoss(factor, self._share, self.margin, self.negative_weight, self._soft_targets)
-        device = torch.device(self.device_)
-        return make_net(
-            network.to(device=device, dtype=getattr(torch, self._dtype)),
-            WeightedLoss(loss),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self._batch_size,
-            seed=self._seed,
-            device=device,
-        )
-
-    def _start(self, pairs: Pairs, same, weights, train, held_out):
-        """Set the start from the training pairs; return training and held-out data."""
-        network = self.net_.module_
-        total = pairs.lengths[pairs.ids].sum(axis=1)
-        network.total_length.fill_(float(np.average(total[train], weights=weights[train])))
-        everything = PairDataset(pairs, same, weights, self.device_)
-        distance = self._distances(everything)
-        known = None if any(self._learns()) else distance
-        data = everything.part(train, known)
-        self._fit_line(distance[train], data)
-        mean = torch.sum(data.weights * distance[train]) / data.weights.sum()
-        network.mean_distance.fill_(mean if mean > 0 else 1.0)
-        return data, everything.part(held_out, known) if len(held_out) else None
-
-    def _fit_line(self, distance: Tensor, data: PairDataset) -> None:
-        """Put w and the threshold where they are best for these distances."""
-        columns = (distance, data.same, data.weights)
-        self.net_.module_.set_line(*fit_line(*(column.cpu().numpy() for column in columns)))
-
-    def _distances(self, data: PairDataset) -> Tensor:
-        if data.distance is not None:
-            return data.distance
-        rows = torch.arange(len(data), device=data.ids.device).split(PAIRS_AT_ONCE)
-        with torch.no_grad():
-            return torch.cat([self.net_.module_.distance(**data.pair(part)) for part in rows])

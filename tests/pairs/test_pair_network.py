@@ -1,14 +1,16 @@
-"""The distance is soft-DTW's, the losses are the written ones."""
+"""The distance is soft-DTW's, of series as a module encodes them."""
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.autograd import gradcheck
-from torch.nn import functional
 
 from sklearn_dbt.nn.alignment import soft_dtw
+from sklearn_dbt.pairs._pair_batches import PairDataset
 from sklearn_dbt.pairs._pair_data import Pairs
-from sklearn_dbt.pairs._pair_network import PairDataset, PairLoss, PairNetwork
+from sklearn_dbt.pairs._pair_loss import PairLoss
+from sklearn_dbt.pairs._pair_network import PairNetwork, encoded_channels
 
 RNG = np.random.default_rng(0)
 PAIRS = Pairs(
@@ -78,26 +80,6 @@ def test_a_detached_logit_does_not_move_the_distance():
     assert (network.xi.grad != 0).all()
 
 
-def test_the_contrastive_loss_is_two_means():
-    output = torch.tensor([[0.3, 0.5], [-1.0, 0.2], [2.0, 3.0], [0.1, 0.9]], dtype=torch.float64)
-    same = torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64)
-    rows = PairLoss(2.0, 0.5, margin=1.5, negative_weight=3.0)(output, same)
-    entropy = functional.binary_cross_entropy_with_logits(output[:, 0], same)
-    pull, push = (0.5 + 0.9) / 2, (1.3 + 0) / 2
-    assert rows.mean().item() == pytest.approx(entropy.item() + 2 * (pull + 3 * push))
-    logistic = PairLoss(0.0, 0.5, 1.0, 1.0)(output, same)
-    assert logistic.mean().item() == pytest.approx(entropy.item())
-
-
-def test_soft_targets_only_soften_the_cross_entropy():
-    output = torch.tensor([[0.3, 0.5], [-1.0, 0.2]], dtype=torch.float64)
-    same = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    soft = torch.tensor([0.9, 0.2], dtype=torch.float64)
-    entropy = functional.binary_cross_entropy_with_logits(output[:, 0], soft)
-    rows = PairLoss(1.0, 0.5, 1.0, 1.0, (0.2, 0.9))(output, same)
-    assert rows.mean().item() == pytest.approx(entropy.item() + 0.5 + 0.8)
-
-
 def test_a_line_is_set_whatever_was_learned():
     network = make_network()
     with torch.no_grad():
@@ -108,13 +90,69 @@ def test_a_line_is_set_whatever_was_learned():
     assert network.threshold.item() == 1.5
 
 
-def test_a_part_of_the_data():
-    part = DATA.part(np.array([2, 0]), torch.arange(5.0))
-    assert len(part) == 2
-    inputs, (same, weights) = part[torch.tensor([1])]
-    assert inputs["distance"].tolist() == [0.0]
-    assert same.tolist() == [1.0]
-    assert weights.tolist() == [1.0]
-    inputs, _ = DATA.part(np.array([2, 0]), None)[torch.tensor([0])]
-    assert inputs["ids"].tolist() == [[3, 0]]
-    assert inputs["lengths"].tolist() == [[5, 8]]
+def downsampling_encoder():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv1d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv1d(3, 2, 2, stride=2))
+
+
+def test_an_encoder_sees_no_padding():
+    encoder = downsampling_encoder().double()
+    network = make_network(encoder=encoder)
+    embedded = network.embed(DATA.series, DATA.lengths)
+    for i, length in enumerate(PAIRS.lengths.tolist()):
+        alone = encoder(DATA.series[i : i + 1, :, :length])[0]
+        assert embedded.lengths[i] == alone.shape[-1] == length // 2
+        torch.testing.assert_close(embedded.series[i, :, : length // 2], alone)
+        assert (embedded.series[i, :, length // 2 :] == 0).all()
+    found = network.distance(**DATA.pair(slice(None)))
+    for value, (i, j) in zip(found.tolist(), PAIRS.ids, strict=True):
+        a, b = (encoder(DATA.series[k : k + 1, :, : PAIRS.lengths[k]]) for k in (i, j))
+        truth = soft_dtw(a, b, 0.7, divergence=True).item() / (a.shape[2] + b.shape[2])
+        assert value == pytest.approx(truth, rel=1e-9, abs=1e-12)
+
+
+def test_an_encoder_gets_the_gradient():
+    network = make_network(encoder=downsampling_encoder()).double()
+    names = [name for name, _ in network.named_parameters()]
+
+    def distances(*parameters):
+        values = dict(zip(names, parameters, strict=True))
+        return torch.func.functional_call(network, values, (), DATA.pair(slice(None)))
+
+    assert gradcheck(distances, tuple(network.parameters()))
+
+
+@pytest.mark.parametrize("divergence", [True, False])
+def test_the_matrix_holds_the_distances_of_pairs(divergence):
+    network = make_network(divergence=divergence, encoder=downsampling_encoder()).double()
+    network.total_length.fill_(14.0)
+    embedded = network.embed(DATA.series, DATA.lengths)
+    every = torch.cartesian_prod(torch.arange(5), torch.arange(5))
+    one_by_one = network.between(embedded, every).reshape(5, 5)
+    one_set = network.matrix(embedded)
+    torch.testing.assert_close(one_set, one_by_one)
+    assert (one_set == one_set.T).all()
+    assert (one_set.diagonal() == 0).all() == divergence
+    few = network.embed(DATA.series[:2], DATA.lengths[:2])
+    torch.testing.assert_close(network.matrix(few, embedded), one_by_one[:2])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (nn.Conv1d(5, 2, 1), "cannot take two recordings, a tensor of shape .2, 2, 8."),
+        (nn.Flatten(), r"must map .* a tensor of shape \(2, 2, 8\) gave \(2, 16\)"),
+        (nn.LSTM(8, 3, batch_first=True), "gave tuple"),
+        (nn.Threshold(1e9, float("nan")), "gives NaN or infinity"),
+    ],
+)
+def test_an_encoder_that_gives_no_series_is_refused(encoder, message):
+    with pytest.raises(ValueError, match=f"Face: encoder .*{message}"):
+        encoded_channels(encoder, PAIRS.series[0], "Face")
+
+
+def test_trying_an_encoder_leaves_it_alone():
+    encoder = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4))
+    assert encoded_channels(encoder, PAIRS.series[0], "Face") == 4
+    assert encoder.training
+    assert encoder[1].num_batches_tracked == 0

@@ -1,13 +1,28 @@
 """The classifier learns what it says, from every form of pairs, and refuses what it must."""
 
+import pickle
+
 import numpy as np
 import pytest
 import sklearn
 import torch
 from sklearn.base import clone
-from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import adjusted_rand_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from torch import nn
 
+from sklearn_dbt import ChannelScaler, WaveletEmbedder
 from sklearn_dbt.model_selection import PairGroupKFold
 from sklearn_dbt.nn.alignment import soft_dtw
 from sklearn_dbt.pairs import SoftDTWPairClassifier, make_pairs
@@ -248,6 +263,172 @@ def test_a_preprocessor_is_saved_too(tmp_path):
     np.testing.assert_array_equal(back.predict_proba(indices), model.predict_proba(indices))
 
 
+def encoder(n_channels, n_out=2, **options):
+    torch.manual_seed(0)
+    return nn.Conv1d(n_channels, n_out, 3, padding=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("loss", "mining"), [("logistic", None), ("contrastive", "semi-hard"), ("combined", "hard")]
+)
+def test_an_encoder_is_trained_end_to_end(noisy_task, loss, mining):
+    pairs, same, groups = noisy_task
+    train, test = next(PairGroupKFold(3).split(pairs, groups=groups))
+    module = encoder(2)
+    weights = module.weight.detach().clone()
+    model = SoftDTWPairClassifier(
+        0.3,
+        encoder=module,
+        loss=loss,
+        mining=mining,
+        encoder_learning_rate=0.03,
+        batch_size=32,
+        max_iter=25,
+        random_state=0,
+    ).fit(pairs[train], same[train])
+    plain = SoftDTWPairClassifier(0.3).fit(pairs[train], same[train])
+    before, after = (
+        roc_auc_score(same[test], fitted.decision_function(pairs[test]))
+        for fitted in (plain, model)
+    )
+    assert after > before + 0.1
+    torch.testing.assert_close(module.weight, weights)  # the user's own is left as it was
+    signal, noise = model.encoder_.weight.detach().square().sum((0, 2))
+    assert signal > 2 * noise
+    assert not model.encoder_.training
+    assert model.n_iter_ == 25 or mining is None
+    again = clone(model).fit(pairs[train], same[train])
+    np.testing.assert_array_equal(again.pair_distance(pairs), model.pair_distance(pairs))
+    # the line is Platt's on all training pairs, however they were chosen
+    line = fit_line(model.pair_distance(pairs[train]), same[train], np.ones(len(train)))
+    np.testing.assert_allclose((model.scale_, model.threshold_), line, rtol=1e-3)
+
+
+def test_dropout_in_an_encoder_is_seeded_and_torchs_generator_left_alone(task):
+    pairs, same, _ = task
+    module = nn.Sequential(encoder(1), nn.Dropout(0.3))
+    model = SoftDTWPairClassifier(0.3, encoder=module, max_iter=2, random_state=0)
+    state = torch.random.get_rng_state()
+    first = model.fit(pairs[:60], same[:60]).pair_distance(pairs)
+    assert (torch.random.get_rng_state() == state).all()
+    torch.rand(3)
+    np.testing.assert_array_equal(model.fit(pairs[:60], same[:60]).pair_distance(pairs), first)
+
+
+def test_a_transformer_in_front_can_be_searched_over():
+    X, y = recordings(noise_channel=True)
+    indices, same, groups = make_pairs(X, y, n_pairs=150, return_indices=True, random_state=0)
+    model = SoftDTWPairClassifier(
+        0.3, encoder=make_pipeline(ChannelScaler(), WaveletEmbedder(level=2)), preprocessor=X
+    )
+    grid = {"encoder__waveletembedder__level": [1, 2], "n_components": [1, None]}
+    search = GridSearchCV(model, grid, cv=PairGroupKFold(2)).fit(indices, same, groups=groups)
+    assert search.best_score_ > 0.6
+    best = search.best_estimator_
+    assert best.encoder_.named_steps["waveletembedder"].level == best.encoder.steps[1][1].level
+    assert (best.components_ is None) == (best.n_components is None)
+    # what the distance compares is what the Pipeline gives
+    fixed = SoftDTWPairClassifier(0.3, encoder=FrozenEstimator(best.encoder_)).fit(X[indices], same)
+    series = torch.from_numpy(best.encoder_.transform(X))
+    a, b = series[indices[:5]].unbind(1)
+    truth = soft_dtw(a, b, 0.3, divergence=True)
+    np.testing.assert_allclose(fixed.pair_distance(X[indices[:5]]), truth, rtol=1e-3, atol=1e-3)
+
+
+def test_pairwise_distances_plug_into_neighbours_and_clustering():
+    X, y = recordings(60)
+    ragged = [x[:, : 40 - i % 7] for i, x in enumerate(X)]
+    train, test = np.arange(40), np.arange(40, 60)
+    known = [ragged[i] for i in train]
+    indices, same, _ = make_pairs(known, y[train], return_indices=True, random_state=0)
+    model = SoftDTWPairClassifier(0.1, preprocessor=known).fit(indices, same)
+    square = model.pairwise_distances(known)
+    assert (square == square.T).all()
+    assert (np.diag(square) == 0).all()
+    assert square.dtype == np.float32
+    np.testing.assert_allclose(square[tuple(indices.T)], model.pair_distance(indices), rtol=1e-4)
+    across = model.pairwise_distances([ragged[i] for i in test], known)
+    neighbours = KNeighborsClassifier(3, metric="precomputed").fit(square.clip(0), y[train])
+    assert neighbours.score(across.clip(0), y[test]) > 0.85
+    clusters = AgglomerativeClustering(3, metric="precomputed", linkage="average").fit(square)
+    assert adjusted_rand_score(y[train], clusters.labels_) > 0.4
+    with pytest.raises(ValueError, match="X has 2 channels, but SoftDTWPairClassifier was fitted"):
+        model.pairwise_distances(np.zeros((3, 2, 10)))
+
+
+def test_a_callable_preprocessor_is_asked_for_each_recording_once():
+    X, y = recordings(12)
+    names = np.array([f"recording-{i}.csv" for i in range(12)])
+    asked = []
+
+    def read(which):
+        asked.extend(which)
+        return [X[int(name[10:-4])] for name in which]
+
+    indices, same, _ = make_pairs(X, y, return_indices=True, random_state=0)
+    model = SoftDTWPairClassifier(0.1, preprocessor=read).fit(names[indices], same)
+    assert len(asked) == len(set(asked)) <= 12
+    direct = SoftDTWPairClassifier(0.1).fit(X[indices], same)
+    np.testing.assert_array_equal(
+        model.predict_proba(names[indices]), direct.predict_proba(X[indices])
+    )
+    with pytest.raises(ValueError, match="asked for 12 recordings and gave 3"):
+        model.set_params(preprocessor=lambda which: X[: len(which) // 4]).predict(names[indices])
+
+
+@pytest.mark.parametrize("form", ["array", "list", "indices"])
+def test_scikit_learns_calibration_and_threshold_tools(form):
+    X, y = recordings()
+    indices, same, _ = make_pairs(X, y, n_pairs=150, return_indices=True, random_state=0)
+    model = SoftDTWPairClassifier(0.1, preprocessor=X if form == "indices" else None)
+    pairs = {"array": X[indices], "list": [(X[i], X[j]) for i, j in indices], "indices": indices}
+    given = pairs[form]
+    calibrated = CalibratedClassifierCV(model, method="isotonic", cv=3).fit(given, same)
+    assert brier_score_loss(same, calibrated.predict_proba(given)[:, 1]) < 0.15
+    frozen = FrozenEstimator(model.fit(given, same))
+    calibrated = CalibratedClassifierCV(frozen, method="sigmoid").fit(given, same)
+    np.testing.assert_allclose(  # Platt on Platt changes nothing
+        calibrated.predict_proba(given), model.predict_proba(given), atol=0.02
+    )
+    tuned = TunedThresholdClassifierCV(model, scoring="balanced_accuracy", cv=3).fit(given, same)
+    assert tuned.score(given, same) > 0.8
+    strict = FixedThresholdClassifier(frozen, threshold=0.9, response_method="predict_proba")
+    assert strict.fit(given, same).predict(given).sum() < model.predict(given).sum()
+
+
+def test_weights_and_groups_are_routed(task):
+    pairs, same, groups = task
+    weights = np.random.default_rng(0).uniform(0.1, 2, len(same))
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = SoftDTWPairClassifier(0.1, early_stopping=True, max_iter=3, random_state=0)
+        model.set_fit_request(sample_weight=True, groups=True).set_score_request(sample_weight=True)
+        metadata = {"sample_weight": weights, "groups": groups}
+        routed = cross_validate(
+            model, pairs, same, cv=PairGroupKFold(2), params=metadata, return_estimator=True
+        )
+    for fold, (train, test) in enumerate(PairGroupKFold(2).split(pairs, groups=groups)):
+        by_hand = clone(model).fit(
+            pairs[train], same[train], sample_weight=weights[train], groups=groups[train]
+        )
+        np.testing.assert_array_equal(
+            routed["estimator"][fold].predict_proba(pairs), by_hand.predict_proba(pairs)
+        )
+        score = by_hand.score(pairs[test], same[test], sample_weight=weights[test])
+        assert routed["test_score"][fold] == score
+
+
+def test_a_fitted_model_is_pickled_and_does_not_hold_the_pairs(noisy_task):
+    pairs, same, _ = noisy_task
+    model = SoftDTWPairClassifier(
+        0.3, encoder=encoder(2), mining="hard", early_stopping=True, max_iter=2, random_state=0
+    ).fit(pairs, same)
+    text = pickle.dumps(model)
+    assert len(text) < pairs.nbytes / 3
+    np.testing.assert_array_equal(
+        pickle.loads(text).predict_proba(pairs), model.predict_proba(pairs)
+    )
+
+
 P = np.random.default_rng(0).normal(size=(8, 2, 2, 10))
 S = np.arange(8) % 2
 
@@ -263,6 +444,15 @@ S = np.arange(8) % 2
         ({"band": 1}, [(a, b[:, :3]) for a, b in P], S, "10 and 3: .* least radius .* is 2"),
         ({"loss": "contrastive", "learn_channels": False}, P, S, "nothing of it is learned"),
         ({"loss": "combined", "divergence": False}, P, S, "needs divergence=True"),
+        ({"mining": "hard"}, P, S, "nothing of it is learned"),
+        ({"mining": "easy"}, P, S, "mining"),
+        ({"mining": "hard", "learn_gamma": True}, P, S, "needs recordings that are in pairs of"),
+        ({"encoder": "conv"}, P, S, "encoder"),
+        ({"encoder": nn.Conv1d(3, 1, 1)}, P, S, "encoder cannot take two recordings"),
+        ({"encoder": nn.Flatten()}, P, S, "encoder must map"),
+        ({"n_components": 3}, P, S, "more than the 2 channel"),
+        ({"downsampling": 0}, P, S, "downsampling"),
+        ({"downsampling": 10}, P, S, "leaves 1 sample"),
         ({}, P, np.arange(8) % 3, "Only binary classification"),
         ({}, P, S + 0.5, "continuous"),
         ({}, P, np.zeros(8), "only one class: 0"),
