@@ -6,30 +6,88 @@ import pytest
 import torch
 from numba import njit
 
-from sklearn_dbt.nn.alignment import _kernels
+from sklearn_dbt.nn.alignment import _diagonals, _kernels
 
 
 @njit
-def exp_all(x):
-    return np.array([_kernels._exp(v) for v in x])
+def exp2_all(x):
+    return np.array([_kernels._exp2(v) for v in x])
 
 
 @njit
-def log_all(x):
-    return np.array([_kernels._log(v) for v in x])
+def log2_all(x):
+    return np.array([_kernels._log2(v) for v in x])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_exp_and_log_are_good_to_the_last_place(dtype):
-    eps, least = np.finfo(dtype).eps, np.log(np.sqrt(np.finfo(dtype).tiny))
-    x = -np.geomspace(1e-9, -least * 0.9999, 20_001).astype(dtype)
-    assert exp_all(x).dtype == dtype
-    truth = np.exp(x.astype(np.longdouble))
-    assert np.max(np.abs(exp_all(x) / truth - 1)) < 1.5 * eps
-    s = np.linspace(1, 3, 20_001).astype(dtype)
-    assert np.max(np.abs(log_all(s) - np.log(s.astype(np.longdouble)))) < 1.5 * eps
-    special = exp_all(np.array([0, -np.inf, 1.01 * least, np.nan], dtype))
-    np.testing.assert_array_equal(special, [1, 0, 0, np.nan])
+@njit
+def split_all(x):
+    return [(_kernels._mantissa(v), _kernels._exponent(v)) for v in x]
+
+
+@njit
+def scaled_all(m, d):
+    return np.array([_kernels._scaled(m, v) for v in d])
+
+
+FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@FLOATS
+def test_exp2_and_log2_are_good_to_the_last_place(dtype):
+    eps = np.finfo(dtype).eps
+    r = np.linspace(-0.5, 0.5, 20_001).astype(dtype)
+    assert exp2_all(r).dtype == dtype
+    assert np.max(np.abs(exp2_all(r) / np.exp2(r.astype(np.longdouble)) - 1)) < 1.5 * eps
+    s = np.linspace(1, 2, 20_001).astype(dtype)
+    assert np.max(np.abs(log2_all(s) - np.log2(s.astype(np.longdouble)))) < 1.5 * eps
+
+
+@FLOATS
+def test_numbers_are_split_and_put_together_exactly(dtype):
+    z = np.random.default_rng(0).uniform(0.5, 12, 1000).astype(dtype)
+    fractions, exponents = np.frexp(z)
+    mantissas, found = map(np.array, zip(*split_all(z), strict=True))
+    np.testing.assert_array_equal(mantissas, 2 * fractions)
+    np.testing.assert_array_equal(found, exponents - 1)
+    least = np.log2(np.sqrt(np.finfo(dtype).tiny))
+    d = -np.arange(0, -least).astype(dtype)
+    np.testing.assert_array_equal(scaled_all(dtype(1.25), d), np.ldexp(1.25, d.astype(int)))
+    nothing = np.array([least - 1, -1e9, -1e36, -np.inf], dtype)
+    np.testing.assert_array_equal(scaled_all(dtype(1.25), nothing), 0)
+
+
+@FLOATS
+@pytest.mark.parametrize("gamma", [1e-30, 1e-3, 1.0, 1e30])
+def test_costs_of_any_size(dtype, gamma):
+    """Beyond the exponents of float32 the pair is computed in float64, and never wrongly."""
+    x, y, n_x, n_y, band, _ = batch(4, 30)
+    for size in (1e-12, 1.0, 1e10):
+        a, b = (size * t.to(torch.float64) for t in (x, y))
+        single = dtype == np.float32
+        a, b = (a.float(), b.float()) if single else (a, b)
+        found = _kernels.solve(a, b, n_x, n_y, band, gamma, gradient=True, by_gamma=True)
+        truth = _diagonals.solve(
+            a.double(), b.double(), n_x, n_y, band, gamma, gradient=True, by_gamma=True
+        )
+        tolerance = 2e-5 if single else 1e-9
+        # the derivative by gamma is minus an entropy, in nats; its unit is 1
+        for ours, theirs, least in zip(found[:4], truth[:4], (0, 0, 0, 1), strict=True):
+            scale = max(theirs.abs().max(), least)
+            assert (ours - theirs).abs().max() <= tolerance * scale
+
+
+@FLOATS
+def test_costs_beyond_all_numbers_are_infinite(dtype):
+    x, y, n_x, n_y, band, _ = batch(3, 10)
+    x, y = (t.to(torch.float32 if dtype == np.float32 else torch.float64) for t in (x, y))
+    x[0] *= float(np.finfo(dtype).max) ** 0.6 if dtype == np.float64 else 1e38
+    gamma = 1.0 if dtype == np.float64 else 1e-300
+    value, grad_x, *_ = _kernels.solve(x, y, n_x, n_y, band, gamma, gradient=True)
+    assert value[0] == np.inf
+    assert grad_x[0].isnan().all()
+    if dtype == np.float64:
+        assert value[1:].isfinite().all()
+        assert grad_x[1:].isfinite().all()
 
 
 def batch(n_pairs=12, n_times=120, seed=0):
