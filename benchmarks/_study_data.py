@@ -199,19 +199,40 @@ def thin(y: np.ndarray, per_class: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.concatenate(rows))
 
 
+def read_recordings(name: str) -> tuple[list, np.ndarray, list, np.ndarray]:
+    """Read a set as it is, without what is twice in it.
+
+    Parameters
+    ----------
+    name : str
+        One of `SOURCES`, not thinned.
+
+    Returns
+    -------
+    X_train, y_train, X_test, y_test : list of ndarray of shape (n_channels, n_times_i), ndarray
+        Only the first channel where it holds everything, and no test recording that is also a
+        training recording.
+    """
+    source = SOURCES[name]
+    X_train, y_train, X_test, y_test = _read(name, source.package)
+    channels = slice(0, 1) if source.one_channel else slice(None)
+    X_train, X_test = ([np.asarray(x)[channels] for x in X] for X in (X_train, X_test))
+    known = {x.tobytes() for x in X_train}
+    new = np.array([x.tobytes() not in known for x in X_test])
+    X_test = [x for x, is_new in zip(X_test, new, strict=True) if is_new]
+    return X_train, y_train, X_test, y_test[new]
+
+
 @lru_cache(maxsize=2)
 def _clean(name: str) -> StudySet:
     source = SOURCES[name]
     parent, _, per_class = name.partition("-")
-    X_train, y_train, X_test, y_test = _read(parent, source.package)
-    if isinstance(X_train, list):
-        n_times = int(np.median([x.shape[-1] for x in X_train]))
+    X_train, y_train, X_test, y_test = read_recordings(parent)
+    lengths = [x.shape[-1] for x in X_train]
+    if len({x.shape[-1] for x in (*X_train, *X_test)}) > 1:
+        n_times = int(np.median(lengths))
         X_train, X_test = stretch(X_train, n_times), stretch(X_test, n_times)
-    if source.one_channel:
-        X_train, X_test = X_train[:, :1], X_test[:, :1]
-    known = {x.tobytes() for x in X_train}
-    new = [x.tobytes() not in known for x in X_test]
-    X_test, y_test = X_test[new], y_test[new]
+    X_train, X_test = np.stack(X_train), np.stack(X_test)
     longest = min(MAX_TIMES, MAX_VALUES // X_train.shape[1])
     X_train, X_test = (pool(X, longest).astype(np.float32) for X in (X_train, X_test))
     if source.regression:

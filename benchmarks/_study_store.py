@@ -71,16 +71,15 @@ class Key(NamedTuple):
     setup: str
 
 
-COLUMNS = [field.name for field in fields(Line)]
-
-
-def repair(path: Path) -> int:
+def repair(path: Path, kind: type = Line) -> int:
     """Create the file with its header, or cut off a last line that was not finished.
 
     Parameters
     ----------
     path : Path
         The file.
+    kind : dataclass, default=Line
+        What a line holds.
 
     Returns
     -------
@@ -90,14 +89,15 @@ def repair(path: Path) -> int:
     Raises
     ------
     ValueError
-        If the file's columns are not those of `Line`; it is left as it is.
+        If the file's columns are not those of `kind`; it is left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = path.read_bytes() if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
-    header = _text(COLUMNS)
+    columns = [field.name for field in fields(kind)]
+    header = _text(columns)
     if whole and not whole.startswith(header):
-        raise ValueError(f"{path} has other columns than {COLUMNS}; move it away.")
+        raise ValueError(f"{path} has other columns than {columns}; move it away.")
     if not whole:
         path.write_bytes(header)
     elif len(whole) < len(content):
@@ -105,7 +105,7 @@ def repair(path: Path) -> int:
     return len(content) - len(whole)
 
 
-def append(path: Path, line: Line) -> None:
+def append(path: Path, line) -> None:
     """Add a line at the end of the file, whole or not at all as far as other writers can see."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
@@ -114,14 +114,15 @@ def append(path: Path, line: Line) -> None:
         os.close(file)
 
 
-def read(path: Path) -> dict[Key, Line]:
-    """All finished lines; of several about one fit, the last."""
+def read(path: Path, kind: type = Line) -> dict:
+    """All finished lines, by their ``key``; of several about one fit, the last."""
     if not path.exists():
         return {}
     text = path.read_text(encoding="utf-8")
     rows = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
+    columns = fields(kind)
     lines = [
-        Line(**{field.name: field.type(row[field.name]) for field in fields(Line)}) for row in rows
+        kind(**{column.name: column.type(row[column.name]) for column in columns}) for row in rows
     ]
     return {line.key: line for line in lines}
 
