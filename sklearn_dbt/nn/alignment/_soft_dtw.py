@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sklearn_dbt.nn.alignment import _diagonals
 from sklearn_dbt.nn.alignment._checks import check_band, check_pairs, check_positive
 from sklearn_dbt.nn.alignment._metric import as_sqeuclidean, check_metric
+from sklearn_dbt.nn.alignment._precision import needs_double
 
 
 def soft_dtw(
@@ -205,12 +207,22 @@ def _compute(
 
     Each pair's value is one number, so its whole gradient is found in the forward pass.
     """
-    if x.device.type == "cpu":  # numba is imported at the first use
-        from sklearn_dbt.nn.alignment._kernels import solve
-    else:
-        from sklearn_dbt.nn.alignment._diagonals import solve
+    number = float(gamma.detach())
     wanted = {"gradient": gradient, "by_gamma": by_gamma, "alignment": alignment}
-    return solve(x, y, lengths_x, lengths_y, band, float(gamma.detach()), **wanted)
+    if x.device.type != "cpu":
+        return _diagonals.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
+    from sklearn_dbt.nn.alignment import _kernels  # numba is imported at the first use
+
+    results = _kernels.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
+    if x.dtype == torch.float32:
+        some = needs_double(x, y, lengths_x, lengths_y, number).nonzero()[:, 0]
+        if len(some):
+            pairs = (x[some].double(), y[some].double(), lengths_x[some], lengths_y[some])
+            precise = _kernels.solve(*pairs, band, number, **wanted)
+            for result, better in zip(results, precise, strict=True):
+                if result.numel():
+                    result[some] = better.to(result)
+    return results
 
 
 # A registered operator, so that torch.compile takes it as one node and does not look inside.
