@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from tslearn.metrics import dtw, dtw_path, dtw_path_from_metric
+from tslearn.metrics import dtw_path, dtw_path_from_metric
 
 from sklearn_dbt.nn.alignment import (
     _diagonals,
@@ -65,7 +65,6 @@ def test_tiny_gamma_is_the_best_path_and_its_gradient(dtype, n, m, gamma):
     for p in range(4):
         a, b = x[p].double(), y[p].double()
         path, distance = dtw_path(a.T.numpy(), b.T.numpy())
-        assert math.isclose(distance, dtw(a.T.numpy(), b.T.numpy()))
         assert math.isclose(value[p], distance**2, rel_tol=1e-6 if dtype == torch.float32 else 1e-9)
         i, j = torch.tensor(path).T
         hard = torch.zeros(n, m, dtype=dtype)
@@ -115,7 +114,7 @@ def test_huge_costs(dtype, size, rtol, band):
     assert_near((value, *grads), (truth, *true_grads), rtol)
     # gamma means nothing here: this is the hard path's cost
     if band is None:
-        hard = [dtw(a.T.numpy(), b.T.numpy()) ** 2 for a, b in zip(x.double(), y.double())]  # noqa: B905
+        hard = [dtw_path(a.T.numpy(), b.T.numpy())[1] ** 2 for a, b in zip(x.double(), y.double())]  # noqa: B905
         np.testing.assert_allclose(value, hard, rtol=1e-6)
 
 
