@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from sklearn_dbt.nn.alignment._checks import check_pairs, check_positive
@@ -173,7 +172,9 @@ def _replaced(rho: Tensor, is_rough: Tensor, x: Tensor, y: Tensor, eps: float) -
 
 def _products(u: Tensor, v: Tensor, max_lag: int) -> Tensor:
     """Sum u_t v_(t + lag) over t, for all lags."""
-    n = next_fast_len(u.shape[-1] + max_lag, real=True)  # room enough for nothing to wrap around
+    n = u.shape[-1] + max_lag  # room enough for nothing to wrap around
+    step = 1 << max(0, n.bit_length() - 4)
+    n = -(-n // step) * step  # a power of two times 8 to 16, which transforms are fast for
     product = torch.fft.irfft(torch.fft.rfft(u, n).conj() * torch.fft.rfft(v, n), n)
     return torch.cat([product[..., n - max_lag :], product[..., : max_lag + 1]], -1)
 

@@ -253,6 +253,15 @@ def test_nan_stays_in_its_channel(max_lag):
     torch.testing.assert_close(value[1, 1], clean[1, 1])
 
 
+# said by the compiler to itself where it leaves the graph
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_compiled_model_gives_the_same():
+    x, y = series(2, 2, 64).requires_grad_(), series(2, 2, 64, seed=1)
+    truth = torch.autograd.grad(lagged_correlation(x, y, 20).sum(), x)[0]
+    compiled = torch.compile(lambda x, y: lagged_correlation(x, y, 20).sum(), backend="aot_eager")
+    torch.testing.assert_close(torch.autograd.grad(compiled(x, y), x)[0], truth)
+
+
 def test_many_lags_take_the_fft():
     least = _lagged_correlation._LEAST_LAG_OF_FFT
     x, y = series(2, 2, 40), series(2, 2, 40, seed=1)

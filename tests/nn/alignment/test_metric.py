@@ -136,6 +136,9 @@ def test_padding_is_not_looked_at():
     value.sum().backward()
     matrix = soft_dtw_matrix(padded_x, padded_y, metric="cosine", **arguments, **options)
     torch.testing.assert_close(matrix.diagonal(), value.detach())
+    lengths = torch.tensor(lengths_x), torch.tensor(lengths_y)
+    u, _ = _metric.as_sqeuclidean(padded_x, padded_y, *lengths, "cosine")
+    assert u.shape == x.shape  # padding is no sample of zeros
     for p in range(3):
         n, m = lengths_x[p], lengths_y[p]
         a, b = x[p : p + 1, :, :n].clone().requires_grad_(), y[p : p + 1, :, :m]
