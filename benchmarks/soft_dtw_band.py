@@ -34,7 +34,7 @@ def area(n_times: int, radius: int) -> int:
     return n_times * (2 * radius + 1) - radius * (radius + 1)
 
 
-def seconds(n_times: int, radii: list[int], rounds: int = 15) -> np.ndarray:
+def seconds(n_times: int, radii: list[int], rounds: int = 40) -> np.ndarray:
     """Least time of a call with each band; bands take turns, so that a slow second hits all."""
     walks = torch.randn(2, N_PAIRS, N_CHANNELS, n_times, generator=torch.Generator().manual_seed(0))
     x, y = walks.cumsum(-1) / n_times**0.5

@@ -205,7 +205,8 @@ def _compute(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return value, gradients by x, y and gamma, and alignment; empty where not asked for.
 
-    Each pair's value is one number, so its whole gradient is found in the forward pass.
+    Each pair's value is one number, so its whole gradient is found in the forward pass. Pairs that
+    single precision is too coarse for are solved once more in double.
     """
     number = float(gamma.detach())
     wanted = {"gradient": gradient, "by_gamma": by_gamma, "alignment": alignment}

@@ -164,9 +164,15 @@ def solved(engine, x, y, gamma):
 
 def walled(dtype, height, width):
     """A pair whose every path crosses a wall in the middle of x, and the three parts of x."""
-    x, y = series(1, 2, 40)[0].to(dtype), series(1, 2, 40, seed=1)[0].to(dtype)
-    x[:, 20 : 20 + width] += height
-    return x, y, (slice(0, 20), slice(20, 20 + width), slice(20 + width, 40))
+    x, y = series(1, 2, 30)[0].to(dtype), series(1, 2, 30, seed=1)[0].to(dtype)
+    x[:, 15 : 15 + width] += height
+    return x, y, (slice(0, 15), slice(15, 15 + width), slice(15 + width, 30))
+
+
+@functools.cache
+def walled_truth(dtype, height, width, gamma):
+    x, y, _ = walled(dtype, height, width)
+    return exact(x, y, gamma)
 
 
 def largest_error(found, true):
@@ -189,7 +195,7 @@ def walls(test):
 def test_a_wall_in_the_middle(engine, gamma, height, width):
     x, y, (before, wall, after) = walled(torch.float64, height, width)
     value, grad_x, grad_y = solved(engine, x, y, gamma)
-    truth, true_x, true_y = exact(x, y, gamma)
+    truth, true_x, true_y = walled_truth(torch.float64, height, width, gamma)
     assert truth > width * height**2
     assert math.isclose(value, truth, rel_tol=1e-14)
     assert largest_error(grad_x[:, before], true_x[:, before]) < 1e-13
@@ -207,14 +213,14 @@ def test_a_wall_in_the_middle_of_float32(gamma, height, width):
     value = soft_dtw(a, b, gamma)
     value.sum().backward()
     value = value.item()
-    truth, true_x, true_y = exact(x, y, gamma)
+    truth, true_x, true_y = walled_truth(torch.float32, height, width, gamma)
     assert math.isclose(value, truth, rel_tol=1e-7)
     rtol = 1e-6 + torch.finfo(torch.float64).eps * truth / gamma
     for part in parts:
         assert largest_error(a.grad[0, :, part], true_x[:, part]) < rtol
     assert largest_error(b.grad[0], true_y) < 1e-6
     quiet = true_y.abs() < 0.1 * height  # what is matched with the wall would hide the others
-    assert quiet.sum() >= 60
+    assert quiet.sum() >= 40
     assert largest_error(b.grad[0][quiet], true_y[quiet]) < rtol
 
 
