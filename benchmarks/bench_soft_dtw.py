@@ -1,6 +1,7 @@
 """Soft-DTW of a batch of pairs, forward and backward, and of all pairs of a set, on the CPU.
 
-The peers are pysdtw and tslearn, and aeon and tslearn for all pairs.
+The peers are pysdtw and tslearn, and aeon and tslearn for all pairs. Memory is the most that is
+resident during forward and backward of the longest series, each contender in a fresh process.
 
 All three take squared Euclidean costs. In float32 the gradients of the peers lose digits when
 values are large against gamma, so the random walks are standardised, and the tolerance is relative.
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks._harness import Row, compare, load, main
+from benchmarks._soft_dtw_memory import memory_rows
 from sklearn_dbt.nn import soft_dtw, soft_dtw_matrix
 
 GAMMA = 1.0
@@ -20,8 +22,8 @@ SETS = [(40, 1, 100), (40, 6, 100)]
 
 
 def rows() -> list[Row]:
-    """Compare pairs, then whole sets."""
-    return pairs() + sets()
+    """Compare pairs, then whole sets, then memory."""
+    return pairs() + sets() + memory_rows(SHAPES[-1], ("pysdtw", "tslearn"))
 
 
 def standardised_walks(*shape: int) -> torch.Tensor:

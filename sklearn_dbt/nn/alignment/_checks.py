@@ -37,7 +37,7 @@ def _check_series(x: Tensor, y: Tensor, leading: str) -> None:
             raise ValueError(
                 f"{name} must have shape ({leading}, n_channels, n_times); got {tuple(t.shape)}."
             )
-        if 0 in t.shape:
+        if 0 in t.shape[1:]:
             raise ValueError(f"{name} is empty: its shape is {tuple(t.shape)}.")
     if x.dtype != y.dtype or x.device != y.device:
         raise TypeError(
@@ -69,7 +69,8 @@ def _check_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor, name: str)
     if lengths is None:
         return torch.full((n_pairs,), n_times, device=x.device)
     lengths = torch.as_tensor(lengths, device=x.device)
-    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+    is_integer = not (lengths.is_floating_point() or lengths.is_complex())
+    if len(x) and (not is_integer or lengths.dtype == torch.bool):  # an empty list has no type
         raise TypeError(f"{name} must be integers; got {lengths.dtype}.")
     if lengths.shape != (n_pairs,):
         raise ValueError(
@@ -110,7 +111,7 @@ def check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:
     if band < 0:
         raise ValueError(f"band is a radius in samples and must be at least 0; got {band}.")
     pairs = torch.stack([lengths_x, lengths_y], 1).unique(dim=0).tolist()
-    least, n, m = max((least_band(n, m), n, m) for n, m in pairs)
+    least, n, m = max(((least_band(n, m), n, m) for n, m in pairs), default=(0, 0, 0))
     if band < least:
         raise ValueError(
             f"band={band} is too narrow for series of lengths {n} and {m}: no path fits into it. "

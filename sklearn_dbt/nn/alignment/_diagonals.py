@@ -25,7 +25,7 @@ def solve(
     """Solve a batch of pairs; arguments and results are those of ``_kernels.solve``."""
     dtype = x.dtype
     work = torch.float32 if x.device.type == "mps" else torch.float64
-    x, y = _without_padding(x, lengths_x).to(work), _without_padding(y, lengths_y).to(work)
+    x, y = without_padding(x, lengths_x).to(work), without_padding(y, lengths_y).to(work)
     outside = ~admitted(lengths_x, lengths_y, x.shape[2], y.shape[2], band)
     difference = x[:, :, :, None] - y[:, :, None, :]
     cost = difference.square().sum(1).masked_fill(outside, torch.inf)
@@ -46,7 +46,8 @@ def solve(
     return value, grad_x, grad_y, grad_gamma, expected
 
 
-def _without_padding(x: Tensor, lengths: Tensor) -> Tensor:
+def without_padding(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return the series with zeros from their lengths on."""
     padding = torch.arange(x.shape[2], device=x.device) >= lengths[:, None]
     return x.masked_fill(padding[:, None], 0)
 

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sklearn_dbt.nn.alignment import _diagonals
 from sklearn_dbt.nn.alignment._checks import check_band, check_pairs, check_positive
+from sklearn_dbt.nn.alignment._metric import as_sqeuclidean, check_metric
+from sklearn_dbt.nn.alignment._precision import needs_double
 
 
 def soft_dtw(
@@ -17,10 +20,11 @@ def soft_dtw(
     lengths_x: Tensor | Sequence[int] | None = None,
     lengths_y: Tensor | Sequence[int] | None = None,
     divergence: bool = False,
+    metric: str = "sqeuclidean",
 ) -> Tensor:
     r"""Return the soft-DTW value, or its divergence, of each pair of series.
 
-    With the squared Euclidean cost :math:`D_{ij} = \lVert x_i - y_j \rVert^2` between samples
+    With the cost :math:`D_{ij} = \lVert x_i - y_j \rVert^2` between samples, or another ``metric``,
 
     .. math::
 
@@ -51,7 +55,7 @@ def soft_dtw(
     x, y : tensors of shape (n_pairs, n_channels, n_times_x) and (n_pairs, n_channels, n_times_y)
         The series, float32 or float64, on one device.
     gamma : float or tensor of one element, default=1.0
-        Smoothing, positive, in units of the squared amplitude.
+        Smoothing, positive, in units of the cost: the squared amplitude for "sqeuclidean".
     band : int, default=None
         Sakoe-Chiba radius in samples of the longer series: a path may leave the straight line
         between the corners by that much. For equal lengths this is :math:`|i - j| \le r`, for
@@ -62,19 +66,24 @@ def soft_dtw(
         gradient of 0. None takes all samples.
     divergence : bool, default=False
         Whether to subtract the value of each series with itself.
+    metric : {"sqeuclidean", "cosine"}, default="sqeuclidean"
+        The cost of matching two samples. "cosine" is :math:`1 - \cos(x_i, y_j)`, which looks at
+        the proportions of the channels and not at the amplitude (of one channel only the sign is
+        left). A sample of zeros costs 1 against any sample and has a gradient of 0.
 
     Returns
     -------
     value : tensor of shape (n_pairs,)
-        In the dtype of ``x``. NaN where a series holds NaN.
+        In the dtype of ``x``; empty for no pairs. NaN where a series holds NaN.
 
     Raises
     ------
     TypeError
         If the series are not tensors of one floating dtype, or a number is of the wrong type.
     ValueError
-        If shapes, devices or lengths do not agree, ``gamma`` is not positive or the band is too
-        narrow for a path (the message names the least radius that works).
+        If shapes, devices or lengths do not agree, there are no channels or samples, ``gamma`` is
+        not positive, the metric is unknown or the band is too narrow for a path (the message
+        names the least radius that works).
 
     References
     ----------
@@ -103,10 +112,11 @@ def soft_dtw(
     lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
     gamma = check_positive(gamma, "gamma")
     check_band(band, lengths_x, lengths_y)
-    value = pair_values(x, y, gamma, lengths_x, lengths_y, band)
+    check_metric(metric)
+    value = pair_values(x, y, gamma, lengths_x, lengths_y, band, metric)
     if divergence:
-        own_x = pair_values(x, x, gamma, lengths_x, lengths_x, band)
-        own_y = pair_values(y, y, gamma, lengths_y, lengths_y, band)
+        own_x = pair_values(x, x, gamma, lengths_x, lengths_x, band, metric)
+        own_y = pair_values(y, y, gamma, lengths_y, lengths_y, band, metric)
         value = value - (own_x + own_y) / 2
     return value
 
@@ -119,6 +129,7 @@ def soft_dtw_alignment(
     band: int | None = None,
     lengths_x: Tensor | Sequence[int] | None = None,
     lengths_y: Tensor | Sequence[int] | None = None,
+    metric: str = "sqeuclidean",
 ) -> Tensor:
     r"""Return the expected alignment matrix of each pair of series.
 
@@ -137,11 +148,13 @@ def soft_dtw_alignment(
     x, y : tensors of shape (n_pairs, n_channels, n_times_x) and (n_pairs, n_channels, n_times_y)
         The series, float32 or float64, on one device.
     gamma : float or tensor of one element, default=1.0
-        Smoothing, positive, in units of the squared amplitude.
+        Smoothing, positive, in units of the cost.
     band : int, default=None
         Sakoe-Chiba radius in samples, as in :func:`soft_dtw`.
     lengths_x, lengths_y : sequence or tensor of n_pairs int, default=None
         Number of samples of each series. None takes all samples.
+    metric : {"sqeuclidean", "cosine"}, default="sqeuclidean"
+        The cost of matching two samples, as in :func:`soft_dtw`.
 
     Returns
     -------
@@ -172,7 +185,9 @@ def soft_dtw_alignment(
     lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
     gamma = check_positive(gamma, "gamma")
     check_band(band, lengths_x, lengths_y)
+    check_metric(metric)
     with torch.no_grad():
+        x, y = as_sqeuclidean(x, y, lengths_x, lengths_y, metric)
         solve = _operator if torch.compiler.is_compiling() else _compute
         return solve(x, y, gamma, lengths_x, lengths_y, band, False, False, True)[-1]
 
@@ -190,14 +205,25 @@ def _compute(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return value, gradients by x, y and gamma, and alignment; empty where not asked for.
 
-    Each pair's value is one number, so its whole gradient is found in the forward pass.
+    Each pair's value is one number, so its whole gradient is found in the forward pass. Pairs that
+    single precision is too coarse for are solved once more in double.
     """
-    if x.device.type == "cpu":  # numba is imported at the first use
-        from sklearn_dbt.nn.alignment._kernels import solve
-    else:
-        from sklearn_dbt.nn.alignment._diagonals import solve
+    number = float(gamma.detach())
     wanted = {"gradient": gradient, "by_gamma": by_gamma, "alignment": alignment}
-    return solve(x, y, lengths_x, lengths_y, band, float(gamma.detach()), **wanted)
+    if x.device.type != "cpu":
+        return _diagonals.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
+    from sklearn_dbt.nn.alignment import _kernels  # numba is imported at the first use
+
+    results = _kernels.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
+    if x.dtype == torch.float32:
+        some = needs_double(x, y, lengths_x, lengths_y, number).nonzero()[:, 0]
+        if len(some):
+            pairs = (x[some].double(), y[some].double(), lengths_x[some], lengths_y[some])
+            precise = _kernels.solve(*pairs, band, number, **wanted)
+            for result, better in zip(results, precise, strict=True):
+                if result.numel():
+                    result[some] = better.to(result)
+    return results
 
 
 # A registered operator, so that torch.compile takes it as one node and does not look inside.
@@ -242,9 +268,16 @@ _operator.register_autograd(_backward, setup_context=_remember)
 
 
 def pair_values(
-    x: Tensor, y: Tensor, gamma: Tensor, lengths_x: Tensor, lengths_y: Tensor, band: int | None
+    x: Tensor,
+    y: Tensor,
+    gamma: Tensor,
+    lengths_x: Tensor,
+    lengths_y: Tensor,
+    band: int | None,
+    metric: str,
 ) -> Tensor:
     """Soft-DTW of pairs that have been checked."""
+    x, y = as_sqeuclidean(x, y, lengths_x, lengths_y, metric)
     gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
     by_gamma = torch.is_grad_enabled() and gamma.requires_grad
     # The first call of an operator imports torch's compiler, which takes a second or two.

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from sklearn_dbt.nn.alignment._checks import check_band, check_positive, check_sets
+from sklearn_dbt.nn.alignment._metric import check_metric
 from sklearn_dbt.nn.alignment._soft_dtw import pair_values
 
 _TILE = 2**21  # numbers in the series of the pairs that are computed at once
@@ -23,6 +24,7 @@ def soft_dtw_matrix(
     lengths_x: Tensor | Sequence[int] | None = None,
     lengths_y: Tensor | Sequence[int] | None = None,
     divergence: bool = False,
+    metric: str = "sqeuclidean",
 ) -> Tensor:
     r"""Return the soft-DTW values, or divergences, of all pairs of two sets of series.
 
@@ -39,13 +41,15 @@ def soft_dtw_matrix(
     y : tensor of shape (n_series_y, n_channels, n_times_y), default=None
         The others, of the same dtype on the same device. None takes ``x``.
     gamma : float or tensor of one element, default=1.0
-        Smoothing, positive, in units of the squared amplitude.
+        Smoothing, positive, in units of the cost.
     band : int, default=None
         Sakoe-Chiba radius in samples, as in :func:`soft_dtw`.
     lengths_x, lengths_y : sequence or tensor of int, default=None
         Number of samples of each series; what follows them is padding. None takes all samples.
     divergence : bool, default=False
         Whether to subtract half the value of each of both series with itself.
+    metric : {"sqeuclidean", "cosine"}, default="sqeuclidean"
+        The cost of matching two samples, as in :func:`soft_dtw`.
 
     Returns
     -------
@@ -77,30 +81,38 @@ def soft_dtw_matrix(
     y = x if y is None else y
     gamma = check_positive(gamma, "gamma")
     check_band(band, *torch.cartesian_prod(lengths_x.unique(), lengths_y.unique()).unbind(1))
+    check_metric(metric)
     shape = (len(x), len(y))
     if is_one_set:
         rows, columns = torch.triu_indices(*shape, device=x.device)
     else:
         rows, columns = torch.ones(shape, device=x.device).nonzero().T
     sides = (x, y, lengths_x, lengths_y)
-    values = _values(*sides, rows, columns, gamma, band)
+    values = _values(*sides, rows, columns, gamma, band, metric)
     matrix = values.new_zeros(shape).index_put((rows, columns), values)
     if is_one_set:
         matrix = matrix + matrix.triu(1).T
     if divergence:
-        own = [matrix.diagonal()] * 2 if is_one_set else _own(*sides, gamma, band)
+        own = [matrix.diagonal()] * 2 if is_one_set else _own(*sides, gamma, band, metric)
         matrix = matrix - (own[0][:, None] + own[1]) / 2
     return matrix
 
 
 def _own(
-    x: Tensor, y: Tensor, lengths_x: Tensor, lengths_y: Tensor, gamma: Tensor, band: int | None
+    x: Tensor,
+    y: Tensor,
+    lengths_x: Tensor,
+    lengths_y: Tensor,
+    gamma: Tensor,
+    band: int | None,
+    metric: str,
 ) -> list[Tensor]:
     """The value of each series with itself, of both sets."""
     found = []
     for series, lengths in ((x, lengths_x), (y, lengths_y)):
         every = torch.arange(len(series), device=series.device)
-        found.append(_values(series, series, lengths, lengths, every, every, gamma, band))
+        sides = (series, series, lengths, lengths)
+        found.append(_values(*sides, every, every, gamma, band, metric))
     return found
 
 
@@ -113,13 +125,14 @@ def _values(
     columns: Tensor,
     gamma: Tensor,
     band: int | None,
+    metric: str,
 ) -> Tensor:
     """Values of the pairs (rows, columns), tile after tile."""
-    size = max(1, _TILE // (x[0].numel() + y[0].numel()))
+    size = max(1, _TILE // (x.shape[1:].numel() + y.shape[1:].numel()))
     differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in (x, y, gamma))
 
     def tile(a: Tensor, b: Tensor, x: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
-        return pair_values(x[a], y[b], gamma, lengths_x[a], lengths_y[b], band)
+        return pair_values(x[a], y[b], gamma, lengths_x[a], lengths_y[b], band, metric)
 
     tiles = []
     for a, b in zip(rows.split(size), columns.split(size), strict=True):
