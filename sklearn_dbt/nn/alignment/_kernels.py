@@ -368,12 +368,14 @@ def _gather(ring, here, first, size, weights, one, two):
 @njit(**_OPTIONS)
 def _entropy(ring, here, first, size, weights, start):
     """The entropy of a cell's three weights, in bits, expected over the anti-diagonal."""
-    total = ring.dtype.type(0)
+    total, zero = ring.dtype.type(0), ring.dtype.type(0)
+    certain = ring.dtype.type(1 - 2 * np.finfo(ring.dtype).eps)  # 1, but for its rounding
     for t in range(size):
-        bits = ring.dtype.type(0)
+        bits = zero
         for w in range(3):
             weight = weights[w, start + t]
-            bits -= weight * (_exponent(weight) + _log2(_mantissa(weight)))
+            log2 = _exponent(weight) + _log2(_mantissa(weight))
+            bits -= zero if weight > certain else weight * log2
         total += ring[here, first + 1 + t] * bits
     return total
 
