@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -234,49 +235,36 @@ def encoders(n_channels: int, seed: int) -> dict[str, nn.Module | None]:
 
 
 def learned(task: Task, seed: int) -> np.ndarray:
-    """Ours, the distance learned: encoder and loss chosen by inner folds."""
+    """Ours, the distance learned: encoder, then loss, then learning at all, by inner folds."""
     start = _best_divergence(task, seed)
-    candidates = []
-    for encoder in encoders(task.X_train[0].shape[0], seed).values():
-        for loss, mining in (("logistic", None), ("contrastive", "semi-hard")):
-            candidates.append(
-                SoftDTWPairClassifier(
-                    start.gamma,
-                    start.band,
-                    loss,
-                    encoder=encoder,
-                    learn_gamma=True,
-                    learn_channels=True,
-                    mining=mining,
-                    encoder_learning_rate=0.003,
-                    max_iter=60,
-                    batch_size=64,
-                    preprocessor=task.X_train,
-                    random_state=seed,
-                )
-            )
-
-    def inner_auc(model) -> float:
-        return float(
-            np.mean(
-                [
-                    roc_auc_score(
-                        task.same[b],
-                        model.fit(task.train[a], task.same[a]).decision_function(task.train[b]),
-                    )
-                    for a, b in _inner_folds(task)
-                ]
-            )
-        )
-
-    aucs = [inner_auc(model) for model in candidates]
-    fixed = inner_auc(start)
-    if fixed >= max(aucs):  # learning does not pay here
-        best = start
-    else:
-        best = candidates[int(np.argmax(aucs))]
+    trained = SoftDTWPairClassifier(
+        start.gamma,
+        start.band,
+        learn_gamma=True,
+        learn_channels=True,
+        encoder_learning_rate=0.003,
+        max_iter=40,
+        batch_size=64,
+        preprocessor=task.X_train,
+        random_state=seed,
+    )
+    candidates = [
+        clone(trained).set_params(encoder=encoder)
+        for encoder in encoders(task.X_train[0].shape[0], seed).values()
+    ]
+    best = max(candidates, key=lambda model: _inner_auc(task, model))
+    mined = clone(best).set_params(loss="contrastive", mining="semi-hard")
+    best = max((start, best, mined), key=lambda model: _inner_auc(task, model))
     best.fit(task.train, task.same)
     return best.decision_function(_pairs(task.X_test, task.test))
+
+
+def _inner_auc(task: Task, model: SoftDTWPairClassifier) -> float:
+    aucs = []
+    for train, test in _inner_folds(task):
+        fitted = clone(model).fit(task.train[train], task.same[train])
+        aucs.append(roc_auc_score(task.same[test], fitted.decision_function(task.train[test])))
+    return float(np.mean(aucs))
 
 
 METHODS = {

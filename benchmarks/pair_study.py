@@ -40,7 +40,7 @@ SETS = (
     "FingerMovements",
 )
 MAX_TIMES = 100
-N_PAIRS = 1000
+N_TRAIN, N_TEST = 600, 1000
 TABLE = Path(__file__).parents[1] / "doc" / "evidence" / "pairs.inc"
 
 
@@ -100,9 +100,9 @@ def load_task(name: str, seed: int) -> Task:
         [np.asarray(x, dtype=np.float32) for x in scaler.transform(X)] for X in (X_train, X_test)
     )
     pairs = []
-    for X, y in ((X_train, y_train), (X_test, y_test)):
+    for X, y, wanted in ((X_train, y_train, N_TRAIN), (X_test, y_test, N_TEST)):
         same = np.equal.outer(y, y)[np.triu_indices(len(y), 1)]
-        n_pairs = min(N_PAIRS, 2 * same.sum(), 2 * (~same).sum())
+        n_pairs = min(wanted, 2 * same.sum(), 2 * (~same).sum())
         drawn = make_pairs(X, y, n_pairs=int(n_pairs), return_indices=True, random_state=seed)
         pairs.append(drawn[:2])
     (train, same_train), (test, same_test) = pairs
@@ -115,7 +115,8 @@ def run(args: argparse.Namespace) -> None:
     repair(args.results, Line)
     done = read(args.results, Line)
     keys = [(s, m, seed) for seed in range(args.seeds) for s in args.sets for m in args.methods]
-    left = [key for key in keys if key not in done]
+    which, n_parts = args.part
+    left = [key for key in keys if key not in done][which::n_parts]
     for number, (name, method, seed) in enumerate(left, 1):
         start = time.process_time()
         with warnings.catch_warnings():
@@ -163,7 +164,8 @@ def main(argv: list[str] | None = None) -> None:
     here = [name for name in SETS if available(name)]
     parser.add_argument("--sets", nargs="+", choices=list(SOURCES), default=here)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("I", "N"))
     parser.add_argument("--results", type=Path, default=RESULTS / "pair_study.csv")
     parser.add_argument("--table", type=Path, default=TABLE)
     args = parser.parse_args(argv)

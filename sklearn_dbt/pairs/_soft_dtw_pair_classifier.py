@@ -460,6 +460,27 @@ class SoftDTWPairClassifier(BasePairClassifier):
         with in_evaluation(network):
             return network.matrix(*sets).cpu().numpy()
 
+    def encode(self, X):
+        """Series as they are compared: encoded, projected, downsampled, their channels weighted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
+            Recordings, not pairs.
+
+        Returns
+        -------
+        list of n ndarray of shape (n_channels_out, n_times_out_i)
+
+        Raises
+        ------
+        ValueError
+            For bad data or another number of channels than in `fit`.
+        """
+        check_is_fitted(self, "net_")
+        series, lengths, _ = self._embed_recordings(X)
+        return [one[:, :n].cpu().numpy() for one, n in zip(series, lengths, strict=True)]
+
     @property
     def encoder_(self):
         """The encoder as trained or fitted."""

@@ -357,7 +357,9 @@ def test_one_sample_against_many_has_one_path(dtype, n, band):
     torch.testing.assert_close(grad_y, -2 * (x - y))
     assert by_gamma == 0
     torch.testing.assert_close(soft_dtw(y, x, 0.7, band=band), value)
-    assert soft_dtw_alignment(x, y, 0.7, band=band).eq(1).all()
+    # a step of a path is certain but for its rounding, and so many steps are taken
+    rounding = n * torch.finfo(dtype).eps
+    assert (soft_dtw_alignment(x, y, 0.7, band=band) - 1).abs().max() <= rounding
 
 
 def test_memory_grows_with_the_band_and_not_with_the_square_of_the_length():
