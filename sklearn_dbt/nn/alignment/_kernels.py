@@ -366,18 +366,22 @@ def _gather(ring, here, first, size, weights, one, two):
 
 
 @njit(**_OPTIONS)
-def _entropy(ring, here, first, size, weights, start):
-    """The entropy of a cell's three weights, in bits, expected over the anti-diagonal."""
-    total, zero = ring.dtype.type(0), ring.dtype.type(0)
-    certain = ring.dtype.type(1 - 2 * np.finfo(ring.dtype).eps)  # 1, but for its rounding
-    for t in range(size):
-        bits = zero
-        for w in range(3):
-            weight = weights[w, start + t]
-            log2 = _exponent(weight) + _log2(_mantissa(weight))
-            bits -= zero if weight > certain else weight * log2
-        total += ring[here, first + 1 + t] * bits
-    return total
+def _surprise(weight, certain):
+    """-w log2 w, exactly 0 of a weight that is 1 but for its rounding."""
+    bits = weight * (_exponent(weight) + _log2(_mantissa(weight)))
+    return bits - bits if weight > certain else -bits
+
+
+@njit(**_OPTIONS)
+def _add_entropy(ring, here, first, size, weights, start, entropy):
+    """Add the expected entropy of the three weights, in bits, to that of its lane."""
+    certain = ring.dtype.type(1 - 2 * np.finfo(ring.dtype).eps)
+    own, w = np.uintp(first + 1), np.uintp(start)
+    for t in range(_blocks(size)):
+        s = np.uintp(t)
+        bits = _surprise(weights[_LEFT, w + s], certain) + _surprise(weights[_UP, w + s], certain)
+        bits += _surprise(weights[_CORNER, w + s], certain)
+        entropy[s] += ring[here, own + s] * bits
 
 
 @njit(**_OPTIONS)
@@ -394,14 +398,14 @@ def _add_gradient(ring, here, first, size, x, y_reversed, column, grad_x, grad_y
 
 @njit(**_OPTIONS)
 def _way_back(
-    x, y_reversed, n, m, band, weights, room, ring, grad_x, grad_y, with_entropy, alignment, p
+    x, y_reversed, n, m, band, weights, room, ring, entropy, grad_x, grad_y, by_gamma, alignment, p
 ):
     """Run E over all anti-diagonals from the end; return the expected entropy of the choices.
 
     Fill ``alignment`` if it has any rows, otherwise add to the gradients.
     """
     _fill(ring, ring.dtype.type(0))
-    disorder = 0.0
+    entropy[:] = 0
     # first row and place in ``weights`` of the next two anti-diagonals; past the end they are empty
     first_one, start_one = n, room - 2
     first_two, start_two = n, room - 2
@@ -415,15 +419,15 @@ def _way_back(
         else:
             one, two = start_one + 1 + first - first_one, start_two + 2 + first - first_two
             _gather(ring, here, first, size, weights, one, two)
-        if with_entropy and k > 0:
-            disorder += _entropy(ring, here, first, size, weights, start + 1)
+        if by_gamma and k > 0:  # the first cell has no choice
+            _add_entropy(ring, here, first, size, weights, start + 1, entropy)
         if alignment.shape[0]:
             for t in range(size):
                 alignment[p, first + t, k - first - t] = ring[here, first + 1 + t]
         else:
             _add_gradient(ring, here, first, size, x, y_reversed, column, grad_x, grad_y)
         first_one, start_one, first_two, start_two = first, start, first_one, start_one
-    return math.log(2) * disorder
+    return math.log(2) * entropy.astype(np.float64).sum()
 
 
 @njit(**_OPTIONS)
@@ -474,7 +478,7 @@ def _solve_pair(u, v, band, gamma, buffers, p, value, grad_x, grad_y, grad_gamma
     grad_u, grad_v = np.zeros_like(u), np.zeros_like(v)
     room, by_gamma = _area(n, m, band), grad_gamma.shape[0] > 0
     disorder = _way_back(
-        u, v, n, m, band, weights, room, ring[0], grad_u, grad_v, by_gamma, alignment, p
+        u, v, n, m, band, weights, room, ring[0], cost, grad_u, grad_v, by_gamma, alignment, p
     )
     if by_gamma:
         grad_gamma[p] = -disorder
