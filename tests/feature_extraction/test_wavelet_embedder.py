@@ -375,7 +375,7 @@ def test_pipeline_and_grid_search():
         ({"wavelet": "db99"}, r"wavelet.* must be a str among .*'db4'.*Got 'db99'"),
         ({"wavelet": "morl"}, r"wavelet.* must be a str among .*'db4'.*Got 'morl'"),
         ({"mode": "wrap"}, r"mode.* must be a str among .*'periodization'.*Got 'wrap'"),
-        ({"transform": "cwt"}, r"transform.* must be a str among .*'packet'.*Got 'cwt'"),
+        ({"transform": "dft"}, r"transform.* must be a str among .*'packet'.*Got 'dft'"),
         ({"output": "bands"}, r"output.* must be a str among .*'series'.*Got 'bands'"),
         ({"threshold": "firm"}, r"threshold.* must be a str among .*'soft'.*Got 'firm'"),
         ({"noise": "all"}, r"noise.* must be a str among .*'finest'.*Got 'all'"),
