@@ -56,10 +56,20 @@ class BandFeatures:
         table = band_statistics(coefficients, bands.edges, self.statistics)
         table = table.reshape(*x.shape[:-1], -1)
         if self.trend:
-            alone = [coefficients[0], *(None for _ in coefficients[1:])]
-            shape = trend_statistics(bands.synthesis(alone, x.shape[-1]), self.trend)
-            table = np.concatenate([shape, table], axis=-1)
+            trend = self._trend_of_lowest(bands, coefficients, x.shape[-1])
+            table = np.concatenate([trend, table], axis=-1)
         return table.reshape(len(x), -1).astype(x.dtype)
+
+    def _trend_of_lowest(
+        self, bands: BandTransform, coefficients: Sequence[np.ndarray], n_times: int
+    ) -> np.ndarray:
+        lowest, others = coefficients[0], [None] * (len(coefficients) - 1)
+        k = lowest.shape[-1]
+        if np.iscomplexobj(lowest) or lowest.size < k * k:
+            return trend_statistics(bands.synthesis([lowest, *others], n_times), self.trend)
+        # All is linear: what unit vectors give says what any coefficients do.
+        series = bands.synthesis([np.eye(k), *others], n_times)
+        return lowest.astype(np.float64) @ trend_statistics(series, self.trend)
 
 
 def _listed(given) -> list:
