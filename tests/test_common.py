@@ -58,6 +58,11 @@ CASES = [
     Case(FrameEmbedder(), "frames", ragged=True),
     Case(FrameEmbedder(method="histogram", bins=4), "frames", ragged=True),
     Case(FrameEmbedder(method="eigenframes"), "frames", ragged=True),
+    Case(
+        FrameEmbedder(method=["moments", "dct", "regions"], bad_frames="interpolate"),
+        "frames",
+        ragged=True,
+    ),
     Case(WaveletEmbedder(wavelet="db2"), ragged=True),
     Case(WaveletEmbedder(wavelet="db2", output="features"), ragged=True),
     Case(WaveletEmbedder(wavelet="db2", output="denoised"), ragged=True),
