@@ -109,7 +109,7 @@ def _subspace(centred: Blocks, n_pixels: int, n_components: Any, random_state: o
             f"eigenframes; frames of more than {MOST_PIXELS} pixels that are read in several "
             "blocks need a number of them."
         )
-    n_directions = min(n_components + N_SPARE, n_pixels)
+    n_directions = min(int(n_components) + N_SPARE, n_pixels)
     vectors = check_random_state(random_state).standard_normal((n_pixels, n_directions))
     for _ in range(N_PASSES):
         vectors, _ = np.linalg.qr(sum(x.T @ (x @ vectors) for x in centred()))
