@@ -25,9 +25,13 @@ class Band:
     """
 
     def __init__(self, c: np.ndarray, share: float) -> None:
-        self.c, self.share = np.abs(c) if np.iscomplexobj(c) else c, share
-        self.c = self.c.astype(np.float64, copy=False)
-        self.power = np.einsum("...k,...k->...", self.c, self.c) / c.shape[-1]
+        self.given, self.share = np.abs(c) if np.iscomplexobj(c) else c, share
+        squares = np.einsum("...k,...k->...", self.given, self.given, dtype=np.float64)
+        self.power = squares / c.shape[-1]
+
+    @cached_property
+    def c(self) -> np.ndarray:
+        return self.given.astype(np.float64, copy=False)
 
     def compare(self, total: np.ndarray) -> None:
         """Remember the power of the channel: the sum of share times power over its bands."""

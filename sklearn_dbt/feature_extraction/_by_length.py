@@ -1,10 +1,12 @@
-"""Recordings in arrays of one length, and in blocks that stay in the cache."""
+"""Recordings in arrays of one length, and in blocks that stay in the cache, a thread each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 
 from sklearn_dbt._base import Panel
 
@@ -36,6 +38,8 @@ def groups_by_length(panel: Panel) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def map_by_length(rule: Callable[[np.ndarray], np.ndarray], panel: Panel):
     """Apply a rule that takes each recording by itself.
 
+    Many recordings are taken in blocks, from PyTorch's number of threads.
+
     Parameters
     ----------
     rule : callable
@@ -58,5 +62,12 @@ def map_by_length(rule: Callable[[np.ndarray], np.ndarray], panel: Panel):
 
 def _in_blocks(rule: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
     size = max(1, BLOCK // max(1, x[0].size))
-    blocks = [rule(x[i : i + size]) for i in range(0, len(x), size)]
-    return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+    blocks = [x[i : i + size] for i in range(0, len(x), size)]
+    n_threads = min(torch.get_num_threads(), len(blocks))
+    if n_threads == 1:
+        results = list(map(rule, blocks))
+    else:
+        # They live as long as the call: nothing is left behind that a fork could break.
+        with ThreadPoolExecutor(n_threads) as pool:
+            results = list(pool.map(rule, blocks))
+    return np.concatenate(results) if len(results) > 1 else results[0]

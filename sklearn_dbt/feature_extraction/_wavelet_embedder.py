@@ -171,7 +171,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
     Without `best_basis` and `learn_wavelet` recordings do not learn from each other: `fit` only
     settles level and names. A panel at `transform` may have another number of time points than at
     `fit`, as long as the level fits it; a table may not. For a table, ``"series"`` is flattened,
-    band after band.
+    band after band. `transform` works on blocks of recordings with as many threads as PyTorch
+    (``torch.get_num_threads()``; joblib's processes give it their share).
 
     References
     ----------

@@ -1,5 +1,8 @@
 """Recordings in arrays of one length, and rules that see them in blocks."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -43,3 +46,25 @@ def test_blocks_change_nothing(monkeypatch, block):
     np.testing.assert_array_equal(map_by_length(rule, Panel(x)), x.sum(axis=-1))
     assert max(sizes) == max(1, min(7, block // 20))
     assert sum(sizes) == 7
+
+
+def test_threads_change_nothing_and_end(monkeypatch):
+    monkeypatch.setattr(_by_length, "BLOCK", 20)
+    monkeypatch.setattr(_by_length.torch, "get_num_threads", lambda: 3)
+    x, seen = np.random.default_rng(0).normal(size=(12, 2, 10)), set()
+    before = threading.active_count()
+
+    def rule(part):
+        seen.add(threading.current_thread().name)
+        time.sleep(0.01)
+        return part.sum(axis=-1)
+
+    np.testing.assert_array_equal(map_by_length(rule, Panel(x)), x.sum(axis=-1))
+    assert len(seen) == 3
+    assert threading.active_count() == before
+
+    def fail(part):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        map_by_length(fail, Panel(x))
