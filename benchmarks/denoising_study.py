@@ -29,7 +29,7 @@ from benchmarks._harness import RESULTS, environment, load
 from sklearn_dbt import WaveletEmbedder
 
 N_TIMES, N_SEEDS, N_WINDOWS = 1024, 5, 20
-WAVELETS, LEVELS = ("db4", "sym8"), (4, 6)
+WAVELET, LEVELS = "sym8", (4, 6, 8)
 #: Signal-to-noise ratios that the noise is scaled to, in dB.
 STRENGTHS = (0.0, 6.0, 12.0)
 MAD = 0.6744897501960817
@@ -50,9 +50,8 @@ class Set:
 
 
 def snr(clean: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Power of the signal's variation over that of the error, in dB, along the last axis."""
-    error = np.maximum(np.square(estimate - clean).mean(axis=-1), 1e-30)
-    return 10 * np.log10(clean.var(axis=-1) / error)
+    """Power of the signal's variation over that of the error's, in dB, along the last axis."""
+    return 10 * np.log10(clean.var(axis=-1) / np.maximum((estimate - clean).var(axis=-1), 1e-30))
 
 
 def mixed(name: str, clean: np.ndarray, noise: np.ndarray) -> Set:
@@ -117,23 +116,23 @@ def ours() -> Iterator[tuple[str, Denoiser]]:
     rules = [*itertools.product(("universal", "bayes"), ("soft", "hard", "garrote"))]
     rules += [("sure", "soft"), ("sure", "garrote")]
     kinds = [("dwt", None), ("swt", None), ("packet", "l1"), ("cwt", None)]
-    for (kind, best), level, (selection, rule), noise in itertools.product(
-        kinds, LEVELS, rules, ("finest", "level")
+    for (kind, best), level, (selection, rule), noise, lowest in itertools.product(
+        kinds, LEVELS, rules, ("finest", "level"), ("keep", "drop")
     ):
-        for wavelet in ("morlet",) if kind == "cwt" else WAVELETS:
-            embedder = WaveletEmbedder(
-                wavelet,
-                level,
-                "symmetric",
-                kind,
-                "denoised",
-                best_basis=best,
-                selection=selection,
-                threshold=rule,
-                noise=noise,
-            )
-            name = f"{kind} {wavelet} {level}, {selection} {rule}, noise {noise}"
-            yield name, partial(_fit_transform, embedder)
+        embedder = WaveletEmbedder(
+            "morlet" if kind == "cwt" else WAVELET,
+            level,
+            "symmetric",
+            kind,
+            "denoised",
+            best_basis=best,
+            selection=selection,
+            threshold=rule,
+            noise=noise,
+            lowest=lowest,
+        )
+        name = f"{kind} {level}, {selection} {rule}, noise {noise}, {lowest}"
+        yield name, partial(_fit_transform, embedder)
 
 
 def _fit_transform(embedder: WaveletEmbedder, x: np.ndarray) -> np.ndarray:
@@ -142,14 +141,12 @@ def _fit_transform(embedder: WaveletEmbedder, x: np.ndarray) -> np.ndarray:
 
 def pywavelets() -> Iterator[tuple[str, Denoiser]]:
     """The recipe of PyWavelets' users: transform, universal threshold, and back."""
-    for kind, wavelet, level, rule, noise in itertools.product(
-        ("wavedec", "swt"), WAVELETS, LEVELS, ("soft", "hard", "garrote"), ("finest", "level")
+    rules, noises = ("soft", "hard", "garrote"), ("finest", "level")
+    for kind, level, rule, noise, lowest in itertools.product(
+        _PYWAVELETS, LEVELS, rules, noises, ("keep", "drop")
     ):
-        forward, back = _PYWAVELETS[kind]
-        yield (
-            f"{kind} {wavelet} {level}, universal {rule}, noise {noise}",
-            partial(_thresholded, forward, back, wavelet, level, rule, noise),
-        )
+        denoise = partial(_thresholded, *_PYWAVELETS[kind], level, rule, noise, lowest)
+        yield f"{kind} {level}, universal {rule}, noise {noise}, {lowest}", denoise
 
 
 _PYWAVELETS: dict[str, tuple[Callable, Callable]] = {
@@ -158,25 +155,25 @@ _PYWAVELETS: dict[str, tuple[Callable, Callable]] = {
 }
 
 
-def _thresholded(forward, back, wavelet, level, rule, noise, x):
-    bands = forward(x, wavelet, level=level, axis=-1)
-    shrunk = [bands[0]]
+def _thresholded(forward, back, level, rule, noise, lowest, x):
+    bands = forward(x, WAVELET, level=level, axis=-1)
+    shrunk = [bands[0] * (lowest == "keep")]
     for band in bands[1:]:
         source = band if noise == "level" else bands[-1]
         sigma = np.median(np.abs(source), axis=-1, keepdims=True) / MAD
         limit = sigma * np.sqrt(2 * np.log(x.shape[-1]))
         rows = [pywt.threshold(*row, rule) for row in zip(band, limit[:, 0], strict=True)]
         shrunk.append(np.stack(rows))
-    return back(shrunk, wavelet, axis=-1)
+    return back(shrunk, WAVELET, axis=-1)
 
 
 def scikit_image(restoration) -> Iterator[tuple[str, Denoiser]]:
     """`denoise_wavelet`, by itself and averaged over shifts (`cycle_spin`)."""
-    for wavelet, level, method, rule, shifts in itertools.product(
-        WAVELETS, LEVELS, ("BayesShrink", "VisuShrink"), ("soft", "hard"), (0, 15)
+    for level, method, rule, shifts in itertools.product(
+        LEVELS, ("BayesShrink", "VisuShrink"), ("soft", "hard"), (0, 15)
     ):
-        options = {"wavelet": wavelet, "wavelet_levels": level, "method": method, "mode": rule}
-        name = f"{wavelet} {level}, {method} {rule}, {shifts} shifts"
+        options = {"wavelet": WAVELET, "wavelet_levels": level, "method": method, "mode": rule}
+        name = f"{level}, {method} {rule}, {shifts} shifts"
         yield name, partial(_by_scikit_image, restoration, options, shifts)
 
 

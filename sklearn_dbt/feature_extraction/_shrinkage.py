@@ -140,8 +140,9 @@ def shrink(
     rule: str,
     noise: str,
     selection: str = "universal",
+    lowest: str = "keep",
 ) -> list[np.ndarray]:
-    r"""Shrink every band but the lowest.
+    r"""Shrink every band but the lowest, which is kept or dropped.
 
     Parameters
     ----------
@@ -156,13 +157,15 @@ def shrink(
         its own.
     selection : {"universal", "sure", "bayes"}, default="universal"
         How the threshold is chosen.
+    lowest : {"keep", "drop"}, default="keep"
+        What becomes of the lowest band.
 
     Returns
     -------
     list of ndarray
     """
     sources = bands[1:] if noise == "level" else [bands[-1]] * (len(bands) - 1)
-    shrunk = [bands[0]]
+    shrunk = [bands[0] if lowest == "keep" else np.zeros_like(bands[0])]
     for band, source in zip(bands[1:], sources, strict=True):
         sigma = (
             np.median(np.abs(source), axis=-1, keepdims=True) / MEDIAN_LENGTH[_n_components(source)]

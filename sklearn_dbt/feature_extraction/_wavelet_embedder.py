@@ -74,7 +74,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         \lambda_b = \arg\min_\lambda R_b(\lambda) \;\text{(SURE)}, \qquad
         \lambda_b = \frac{\hat\sigma^2}{\sqrt{\overline{c_b^2} - \hat\sigma^2}} \;\text{(Bayes)},
 
-    :math:`R` being Stein's unbiased estimate of the error. The lowest band is left as it is.
+    :math:`R` being Stein's unbiased estimate of the error. The lowest band is left as it is, or
+    dropped.
 
     Parameters
     ----------
@@ -142,6 +143,9 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         Which band tells ``"denoised"`` the noise: the highest, for white noise, or each band its
         own, for coloured noise under signals that are sparse in every band. The latter takes
         a lasting oscillation for noise.
+    lowest : {"keep", "drop"}, default="keep"
+        What ``"denoised"`` does with the lowest band: "drop" takes away drifts that are slower than
+        its upper edge, and the mean with them.
 
     Attributes
     ----------
@@ -218,6 +222,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         "threshold": [StrOptions(set(RULES))],
         "selection": [StrOptions(set(SELECTIONS))],
         "noise": [StrOptions({"finest", "level"})],
+        "lowest": [StrOptions({"keep", "drop"})],
     }
 
     def __init__(
@@ -238,6 +243,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         threshold="soft",
         selection="universal",
         noise="finest",
+        lowest="keep",
     ):
         self.wavelet = wavelet
         self.level = level
@@ -254,6 +260,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         self.threshold = threshold
         self.selection = selection
         self.noise = noise
+        self.lowest = lowest
 
     def get_params(self, deep=True):
         """Parameters by name.
@@ -474,8 +481,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
 
     def _denoised(self, x: np.ndarray) -> np.ndarray:
         bands, n = self._band_transform(), x.shape[-1]
-        kept = shrink(bands.analysis(x), n, self.threshold, self.noise, self.selection)
-        return bands.synthesis(kept, n)
+        options = self.threshold, self.noise, self.selection, self.lowest
+        return bands.synthesis(shrink(bands.analysis(x), n, *options), n)
 
     def _summed(self, X) -> np.ndarray:
         """Sum over the bands of a table or panel."""

@@ -200,6 +200,16 @@ def test_selections_of_the_threshold(X):
     assert not np.allclose(outputs["sure"], outputs["bayes"])
 
 
+@pytest.mark.parametrize("transform", [*TRANSFORMS, "cwt"])
+def test_drifts_are_dropped_with_the_lowest_band(X, transform):
+    options = {"level": 3, "mode": "symmetric", "transform": transform, "output": "denoised"}
+    kept = WaveletEmbedder(**options).fit_transform(X)
+    dropped = WaveletEmbedder(**options, lowest="drop").fit_transform(X)
+    series = WaveletEmbedder(**options | {"output": "series"}).fit_transform(X)
+    lowest = series.reshape(5, 3, -1, 64)[:, :, 0]
+    np.testing.assert_allclose(kept - dropped, lowest, atol=1e-9)
+
+
 # --- what fit learns -----------------------------------------------------------------------------
 
 
@@ -517,6 +527,7 @@ def test_pipeline_and_grid_search():
         ({"learn_wavelet": True, "wavelet": "bior2.2"}, "wavelet must be orthogonal"),
         ({"selection": "sure", "threshold": "hard"}, r"needs threshold='soft' or 'garrote'"),
         ({"selection": "fdr"}, r"selection.* must be a str among .*'universal'.*Got 'fdr'"),
+        ({"lowest": "shrink"}, r"lowest.* must be a str among .*'keep'.*Got 'shrink'"),
         ({"best_basis": "gini"}, r"best_basis.* must be a str among .*'shannon'.*Got 'gini'"),
         ({"objective": "gini"}, r"objective.* must be a str among .*'shannon'.*Got 'gini'"),
         ({"n_voices": 0}, r"n_voices.* must be an int in the range \[1, inf\).*Got 0"),
