@@ -152,6 +152,7 @@ def test_blocks_hold_all_frames_in_order(X, size):
         blocks = list(frames.blocks(size))
         sizes = [len(block) for block in blocks]
         assert all(n == size for n in sizes[:-1]) or size is None
+        assert max(sizes) <= (size or 21)
         np.testing.assert_array_equal(np.concatenate(blocks), frames.pixels)
 
 
