@@ -135,10 +135,10 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         How ``"denoised"`` shrinks coefficients :math:`|c| > \lambda`: to
         :math:`c - \lambda \operatorname{sign} c`, not at all, or to :math:`c - \lambda^2 / c`.
     selection : {"universal", "sure", "bayes"}, default="universal"
-        Where the threshold lies. ``"universal"`` keeps noise out and takes some signal with it
-        [2]_; ``"sure"`` (not with ``"hard"``, whose error cannot be estimated so; the universal one
-        in bands that are too sparse [4]_) and ``"bayes"`` [5]_ choose one for each band of each
-        series.
+        Where the threshold lies. ``"universal"`` keeps noise out, which suits smooth signals, and
+        takes much of those that are rich [2]_; for these ``"bayes"`` [5]_ and ``"sure"`` choose a
+        threshold for each band of each series. ``"sure"`` does not go with ``"hard"``, whose error
+        cannot be estimated so, and takes the universal one in bands that are too sparse [4]_.
     noise : {"finest", "level"}, default="finest"
         Which band tells ``"denoised"`` the noise: the highest, for white noise, or each band its
         own, for coloured noise under signals that are sparse in every band. The latter takes
