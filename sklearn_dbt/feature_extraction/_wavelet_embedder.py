@@ -20,27 +20,20 @@ from sklearn_dbt._compat import (
     fit_context,
 )
 from sklearn_dbt.feature_extraction._by_length import groups_by_length, map_by_length
-from sklearn_dbt.feature_extraction._circular_bands import (
-    CONTINUOUS_WAVELETS,
-    ContinuousTransform,
-    StationaryTransform,
-)
+from sklearn_dbt.feature_extraction._circular_bands import CONTINUOUS_WAVELETS, ContinuousTransform
 from sklearn_dbt.feature_extraction._learned_wavelet import learn_filters
 from sklearn_dbt.feature_extraction._method_beside_parameter import MethodBesideParameter
 from sklearn_dbt.feature_extraction._packet_bands import PacketTransform, best_basis
 from sklearn_dbt.feature_extraction._shrinkage import RULES, SELECTIONS, shrink
 from sklearn_dbt.feature_extraction._sparsity import COSTS
-from sklearn_dbt.feature_extraction._wavelet_bands import BandTransform, DiscreteTransform
+from sklearn_dbt.feature_extraction._transform_choice import (
+    TRANSFORMS,
+    choose_level,
+    choose_wavelet,
+    learned_wavelet,
+)
+from sklearn_dbt.feature_extraction._wavelet_bands import BandTransform
 from sklearn_dbt.feature_extraction._wavelet_features import BandFeatures
-
-TRANSFORMS: dict[str, type[BandTransform]] = {
-    "dwt": DiscreteTransform,
-    "swt": StationaryTransform,
-    "packet": PacketTransform,
-    "cwt": ContinuousTransform,
-}
-# Packets double in number with every level: 16 bands unless more are asked for.
-MAX_DEFAULT_PACKET_LEVEL = 4
 
 
 def _gives_series(estimator) -> bool:
@@ -299,7 +292,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         """
         self._check_options()
         panel = check_panel(self, X, reset=True, ragged=True, min_times=2)
-        level = self._choose_level(int(panel.lengths.min()))
+        shortest = int(panel.lengths.min())
+        level = choose_level(vars(self)["transform"], self._wavelet_name(), self.level, shortest)
         learned = self._learn_wavelet(panel, y, level) if self.learn_wavelet else {}
         for name in ("filters_", "objective_curve_", "bands_"):
             vars(self).pop(name, None)
@@ -401,42 +395,16 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _choose_level(self, n_times: int) -> int:
-        largest = n_times.bit_length()  # the first level with 2**level > n
-        if self.level is None:
-            transform = vars(self)["transform"]
-            if transform == "cwt":
-                return max(1, largest - 4)  # the longest wavelets are half as long as the recording
-            free = max(1, pywt.dwt_max_level(n_times, self._wavelet_name()))
-            return min(free, MAX_DEFAULT_PACKET_LEVEL) if transform == "packet" else free
-        if self.level > largest:
-            raise ValueError(
-                f"{type(self).__name__}: level must be at most {largest} for recordings of "
-                f"{n_times} time points, got {self.level}."
-            )
-        return int(self.level)
-
     def _wavelet_name(self) -> str:
-        default = "morlet" if vars(self)["transform"] == "cwt" else "db4"
-        return default if self.wavelet is None else self.wavelet
+        return choose_wavelet(vars(self)["transform"], self.wavelet, self.learn_wavelet)
 
     def _check_options(self) -> None:
         self._band_features()
-        name, is_continuous = type(self).__name__, vars(self)["transform"] == "cwt"
-        wavelet = self._wavelet_name()
-        if is_continuous != (wavelet in CONTINUOUS_WAVELETS):
-            kinds = "'morlet' and 'mexican_hat'" if is_continuous else "discrete wavelets"
-            raise ValueError(
-                f"{name}: transform={vars(self)['transform']!r} takes {kinds}, got {wavelet!r}."
-            )
-        if self.learn_wavelet and is_continuous:
-            raise ValueError(
-                f"{name}: learn_wavelet=True learns discrete filters; transform='cwt' has none."
-            )
+        self._wavelet_name()
         if self.selection == "sure" and self.threshold == "hard":
             raise ValueError(
-                f"{name}: selection='sure' needs threshold='soft' or 'garrote': there is no "
-                "unbiased estimate of the error of a hard threshold."
+                "WaveletEmbedder: selection='sure' needs threshold='soft' or 'garrote': there is "
+                "no unbiased estimate of the error of a hard threshold."
             )
 
     def _learn_wavelet(self, panel: Panel, y, level: int) -> dict:
@@ -448,11 +416,8 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         return {"filters_": filters, "objective_curve_": curve}
 
     def _band_transform(self) -> BandTransform:
-        wavelet = self._wavelet_name()
-        if self.learn_wavelet:
-            low, high = self.filters_.tolist()
-            wavelet = pywt.Wavelet("learned", filter_bank=[low, high, low[::-1], high[::-1]])
         kind = TRANSFORMS[vars(self)["transform"]]
+        wavelet = learned_wavelet(self.filters_) if self.learn_wavelet else self._wavelet_name()
         options: dict = {}
         if kind is ContinuousTransform:
             options["n_voices"] = self.n_voices

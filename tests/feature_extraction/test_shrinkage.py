@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_dbt.feature_extraction._shrinkage import RULES, SELECTIONS, risk_estimate, shrink
-from sklearn_dbt.feature_extraction._wavelet_embedder import TRANSFORMS
+from sklearn_dbt.feature_extraction._transform_choice import TRANSFORMS
 
 each = pytest.mark.parametrize("name", TRANSFORMS)
 WAVELETS = {"cwt": "morlet"}

@@ -8,8 +8,8 @@ import pywt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sklearn_dbt.feature_extraction._transform_choice import TRANSFORMS
 from sklearn_dbt.feature_extraction._wavelet_bands import MANY
-from sklearn_dbt.feature_extraction._wavelet_embedder import TRANSFORMS
 
 MODES = pywt.Modes.modes
 DISCRETE = ("dwt", "swt", "packet")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_dbt.feature_extraction._band_statistics import STATISTICS, band_statistics
-from sklearn_dbt.feature_extraction._wavelet_embedder import TRANSFORMS
+from sklearn_dbt.feature_extraction._transform_choice import TRANSFORMS
 from sklearn_dbt.feature_extraction._wavelet_features import BandFeatures
 
 
