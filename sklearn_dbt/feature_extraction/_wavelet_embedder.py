@@ -63,11 +63,13 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
 
     .. math::
 
-        \lambda = \hat\sigma \sqrt{2 \log n} \;\text{(universal)}, \qquad
-        \lambda_b = \arg\min_\lambda R_b(\lambda) \;\text{(SURE)}, \qquad
-        \lambda_b = \frac{\hat\sigma^2}{\sqrt{\overline{c_b^2} - \hat\sigma^2}} \;\text{(Bayes)},
+        \text{universal:} \quad & \lambda = \hat\sigma \sqrt{2 \log n} \\
+        \text{SURE:} \quad & \lambda_b = \operatorname{argmin}_\lambda R_b(\lambda) \\
+        \text{Bayes:} \quad & \lambda_b =
+            \frac{\hat\sigma^2}{\sqrt{\overline{c_b^2} - \hat\sigma^2}}
 
-    :math:`R` being Stein's unbiased estimate of the error. The lowest band is left as it is, or
+
+    with :math:`R` Stein's unbiased estimate of the error. The lowest band is left as it is, or
     dropped.
 
     Parameters
