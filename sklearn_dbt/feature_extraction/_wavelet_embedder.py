@@ -68,7 +68,6 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         \text{Bayes:} \quad & \lambda_b =
             \frac{\hat\sigma^2}{\sqrt{\overline{c_b^2} - \hat\sigma^2}}
 
-
     with :math:`R` Stein's unbiased estimate of the error. The lowest band is left as it is, or
     dropped.
 
