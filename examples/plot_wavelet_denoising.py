@@ -17,6 +17,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import wiener
 
 from sklearn_dbt import WaveletEmbedder
+from sklearn_dbt.inspection import ScalogramDisplay
 
 X = pywt.data.ecg().astype(float)[None, None, :]
 print(X.shape)
@@ -36,11 +37,30 @@ for ax, name, series in zip(axes, ["input", *embedder.bands_], [X[0, 0], *bands[
 axes[-1].set_xlabel("Sample")
 
 # %%
+# **Scalograms** show how strong each band is when. The discrete transform has few large
+# coefficients. The best basis of packets splits a band further where that makes still fewer, here
+# around the 60 Hz hum of the mains, which makes a narrow line. The continuous transform shows most,
+# and is no basis: it has many coefficients for each sample.
+transforms = {
+    "discrete": WaveletEmbedder("sym6", 6, sampling_rate=360),
+    "best basis": WaveletEmbedder(
+        "sym6", 5, transform="packet", best_basis="l1", sampling_rate=360
+    ),
+    "continuous": WaveletEmbedder(transform="cwt", level=6, n_voices=8, sampling_rate=360),
+}
+fig, axes = plt.subplots(3, figsize=(7, 8), sharex=True, layout="constrained")
+for ax, (name, transform) in zip(axes, transforms.items(), strict=True):
+    ScalogramDisplay.from_estimator(transform.fit(X), X, ax=ax)
+    ax.set(title=name, xlabel="")
+axes[-1].set_xlabel("Time (s)")
+
+# %%
 # **Denoising.** White noise is spread evenly over all coefficients; the beats are in a few large
 # ones. So small coefficients are set to zero, and the finest band tells what small means.
 # ``threshold`` says what becomes of the others: ``"soft"`` shrinks them too, ``"hard"`` keeps them
 # as they are, ``"garrote"`` is between. The stationary transform, ``"swt"``, does not depend on
-# where the recording begins.
+# where the recording begins. ``selection`` says where the threshold lies: the universal one keeps
+# noise out, ``"sure"`` and ``"bayes"`` look for the least error in each band.
 options = {"wavelet": "sym6", "level": 4, "output": "denoised"}
 denoiser = WaveletEmbedder(transform="swt", threshold="hard", **options)
 noisy = X + 15 * np.random.default_rng(0).standard_normal(X.shape)
@@ -70,9 +90,24 @@ def best_width(filter_, series):
 
 
 contenders = {"input": lambda noisy: snr(noisy)}
-for transform, threshold in [("dwt", "soft"), ("swt", "soft"), ("swt", "garrote"), ("swt", "hard")]:
-    wavelet = WaveletEmbedder(transform=transform, threshold=threshold, **options)
-    contenders[f"{transform}, {threshold}"] = lambda noisy, w=wavelet: snr(w.fit_transform(noisy))
+for transform, selection, threshold in [
+    ("dwt", "universal", "soft"),
+    ("dwt", "sure", "soft"),
+    ("dwt", "bayes", "soft"),
+    ("swt", "universal", "hard"),
+    ("swt", "sure", "garrote"),
+    ("cwt", "sure", "garrote"),
+]:
+    wavelet = WaveletEmbedder(
+        "morlet" if transform == "cwt" else "sym6",
+        4,
+        transform=transform,
+        output="denoised",
+        selection=selection,
+        threshold=threshold,
+    )
+    name = f"{transform}, {selection}, {threshold}"
+    contenders[name] = lambda noisy, w=wavelet: snr(w.fit_transform(noisy))
 contenders["moving average"] = lambda noisy: best_width(uniform_filter1d, noisy[0, 0])
 contenders["Wiener filter"] = lambda noisy: best_width(wiener, noisy[0, 0])
 

@@ -58,11 +58,22 @@ CASES = [
     Case(FrameEmbedder(), "frames", ragged=True),
     Case(FrameEmbedder(method="histogram", bins=4), "frames", ragged=True),
     Case(FrameEmbedder(method="eigenframes"), "frames", ragged=True),
+    Case(
+        FrameEmbedder(method=["moments", "dct", "regions"], bad_frames="interpolate"),
+        "frames",
+        ragged=True,
+    ),
     Case(WaveletEmbedder(wavelet="db2"), ragged=True),
     Case(WaveletEmbedder(wavelet="db2", output="features"), ragged=True),
     Case(WaveletEmbedder(wavelet="db2", output="denoised"), ragged=True),
     Case(WaveletEmbedder(wavelet="db2", transform="swt", level=2), ragged=True),
     Case(WaveletEmbedder(wavelet="db2", transform="packet", level=2), ragged=True),
+    Case(
+        WaveletEmbedder(wavelet="haar", transform="packet", best_basis="l1", learn_wavelet=True),
+        ragged=True,
+    ),
+    Case(WaveletEmbedder(transform="cwt", level=2, n_voices=2), ragged=True),
+    Case(WaveletEmbedder(wavelet="db2", output="denoised", selection="sure"), ragged=True),
     Case(NonlinearICAEncoder(n_init=1, max_iter=2, random_state=0), ragged=True),
     Case(
         NonlinearICAEncoder(n_init=1, max_iter=2, output="features", random_state=0),

@@ -1,4 +1,4 @@
-"""Where the electrodes of the international 10-10 system lie on a flat head."""
+"""Where electrodes lie on a flat head: those of the 10-10 system, and of montages of MNE."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ RING, STEP = 72.0, 18.0
 OLD_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8", "M1": "TP9", "M2": "TP10"}
 
 
-def electrode_positions(names: Sequence[str]) -> np.ndarray:
-    """Give the places of 10-10 electrodes on the head, seen from above.
+def electrode_positions(names: Sequence[str] | None = None, montage: object = None) -> np.ndarray:
+    """Give the places of electrodes on the head, seen from above.
 
     The head is a sphere with Cz at the top. An electrode at the angle :math:`\\theta` from Cz
     and the azimuth :math:`\\varphi` from the nose, to the right, lies at
@@ -34,11 +34,17 @@ def electrode_positions(names: Sequence[str]) -> np.ndarray:
     (azimuthal equidistant projection): the nose is up, the right ear on the right, and the disc of
     radius 1 ends at the level of nasion, ears and inion.
 
+    Places of a montage of MNE are put on the sphere that fits them best, and brought nearer to the
+    vertex, all in the same proportion, if any lies beyond the disc.
+
     Parameters
     ----------
-    names : sequence of str
+    names : sequence of str, default=None
         Names such as "Fp1", "Cz", "TP8", in any case; also T3 to T6 of the older system, and M1
-        and M2 (mastoids, put at TP9 and TP10).
+        and M2 (mastoids, put at TP9 and TP10). None, only with a montage, gives all of it.
+    montage : str or mne.channels.DigMontage, default=None
+        Where to look the names up: a montage of MNE's, or the name of one that comes with it
+        (which needs MNE). None is the 10-10 system.
 
     Returns
     -------
@@ -48,7 +54,9 @@ def electrode_positions(names: Sequence[str]) -> np.ndarray:
     Raises
     ------
     ValueError
-        For names that are not in the system.
+        For names that are not in the system or the montage, or an unknown montage.
+    ImportError
+        For a montage by its name, without MNE.
 
     References
     ----------
@@ -63,15 +71,55 @@ def electrode_positions(names: Sequence[str]) -> np.ndarray:
            [ 0. , -0.8],
            [ 0.8,  0. ]])
     """
-    known = _all_positions()
-    asked = [str(name).upper() for name in names]
-    unknown = [name for name, key in zip(names, asked, strict=True) if key not in known]
+    if montage is None and names is None:
+        raise ValueError("electrode_positions: give names of electrodes, a montage, or both.")
+    known = _all_positions() if montage is None else _montage_positions(montage)
+    names = list(known) if names is None else [str(name) for name in names]
+    unknown = [name for name in names if name.upper() not in known]
     if unknown:
+        where = "10-10 system" if montage is None else "montage"
         raise ValueError(
-            f"electrode_positions: {unknown} are not in the 10-10 system; known are "
+            f"electrode_positions: {unknown} are not in the {where}; known are "
             f"{', '.join(known)}. Pass other places to scalp_frames as (x, y) in the unit disc."
         )
-    return np.array([known[key] for key in asked]).reshape(-1, 2)
+    return np.array([known[name.upper()] for name in names]).reshape(-1, 2)
+
+
+def _montage_positions(montage: object) -> dict[str, tuple[float, float]]:
+    """Places of all electrodes of a montage of MNE, by their names in capitals."""
+    digitized = _standard_montage(montage) if isinstance(montage, str) else montage
+    if not hasattr(digitized, "get_positions"):
+        raise ValueError(
+            f"electrode_positions: montage={montage!r} must be a montage of MNE or the name of one."
+        )
+    given = digitized.get_positions()["ch_pos"]
+    places = np.array(list(given.values()), dtype=np.float64)
+    if len(places) < 4 or not np.isfinite(places).all():
+        raise ValueError(
+            f"electrode_positions: the montage has {len(places)} electrodes; a head needs four of "
+            "known place at least."
+        )
+    # |p|² = 2 c · p + (r² - |c|²) on a sphere: a linear equation in its centre c.
+    equations = np.column_stack([2 * places, np.ones(len(places))])
+    centre = np.linalg.lstsq(equations, np.square(places).sum(axis=1), rcond=None)[0][:3]
+    flat = np.array([_project(place) for place in places - centre])
+    flat /= max(1.0, np.linalg.norm(flat, axis=1).max())
+    return dict(zip((name.upper() for name in given), map(tuple, flat.tolist()), strict=True))
+
+
+def _standard_montage(name: str):
+    try:
+        import mne
+    except ImportError as error:
+        raise ImportError(
+            f"electrode_positions: montage={name!r} needs mne: pip install mne"
+        ) from error
+    known = mne.channels.get_builtin_montages()
+    if name not in known:
+        raise ValueError(
+            f"electrode_positions: montage={name!r} does not come with MNE; {', '.join(known)} do."
+        )
+    return mne.channels.make_standard_montage(name)
 
 
 @functools.cache

@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial.distance import cdist, pdist
 
+from sklearn_dbt.datasets._electrodes import electrode_positions
+
 METHODS = ("inverse_distance", "thin_plate")
 
 
 def scalp_frames(
     X: np.ndarray | Sequence[ArrayLike],
-    positions: ArrayLike,
+    montage: object,
     shape: tuple[int, int] = (8, 8),
     *,
     method: str = "inverse_distance",
@@ -37,9 +39,10 @@ def scalp_frames(
     ----------
     X : array-like of shape (n, n_channels, n_times), or list of (n_channels, n_times_i) arrays
         A panel.
-    positions : array-like of shape (n_channels, 2)
-        Place ``(x, y)`` of each channel in the unit disc: x to the right, y to the nose, as
-        :func:`electrode_positions` gives them.
+    montage : array-like of shape (n_channels, 2), sequence of str, str or mne.channels.DigMontage
+        Place ``(x, y)`` of each channel in the unit disc: x to the right, y to the nose. Or names
+        of 10-10 electrodes, a montage of MNE or the name of one, whose places are those that
+        :func:`electrode_positions` gives; of a montage all, in its order.
     shape : tuple of int, default=(8, 8)
         Height and width of a frame in pixels. Pixels tile the square around the disc; row 0 is at
         the nose, column 0 on the left.
@@ -56,7 +59,7 @@ def scalp_frames(
     Raises
     ------
     ValueError
-        If `X`, `positions` and `shape` do not fit, two electrodes lie at one place, one lies
+        If `X`, `montage` and `shape` do not fit, two electrodes lie at one place, one lies
         outside the disc, or `method` is unknown.
 
     See Also
@@ -72,13 +75,13 @@ def scalp_frames(
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_dbt.datasets import electrode_positions, scalp_frames
+    >>> from sklearn_dbt.datasets import scalp_frames
     >>> X = np.random.default_rng(0).normal(size=(10, 3, 50))
-    >>> frames = scalp_frames(X, electrode_positions(["F3", "F4", "Pz"]), shape=(5, 5))
+    >>> frames = scalp_frames(X, ["F3", "F4", "Pz"], shape=(5, 5))
     >>> frames.shape
     (10, 50, 5, 5)
     """
-    places = _check_positions(positions)
+    places = _check_positions(_places_of(montage))
     height, width = _check_shape(shape)
     if method not in METHODS:
         raise ValueError(f"scalp_frames: method={method!r}; allowed are {', '.join(METHODS)}.")
@@ -95,6 +98,14 @@ def scalp_frames(
         frames.append(pixels.reshape(-1, height, width))
     same = len({frame.shape for frame in frames}) == 1
     return np.stack(frames) if is_panel or same else frames
+
+
+def _places_of(montage):
+    if isinstance(montage, str) or hasattr(montage, "get_positions"):
+        return electrode_positions(montage=montage)
+    if not isinstance(montage, np.ndarray) and all(isinstance(name, str) for name in montage):
+        return electrode_positions(montage)
+    return montage
 
 
 def _check_positions(positions) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -18,17 +19,37 @@ class Band:
     Parameters
     ----------
     c : ndarray of shape (..., n_coefficients)
-        The coefficients.
+        The coefficients; of complex ones their magnitude.
     share : float
         Part of the whole frequency range that the band covers.
-    total : ndarray of shape (...)
-        Power of the channel: the sum of share times power over its bands.
     """
 
-    def __init__(self, c: np.ndarray, share: float, total: np.ndarray) -> None:
-        self.c, self.share, self.total = c, share, total
-        self.power = np.square(c).mean(axis=-1)
-        self.floor = np.maximum(NEGLIGIBLE * total, TINY)
+    def __init__(self, c: np.ndarray, share: float) -> None:
+        self.given, self.share = np.abs(c) if np.iscomplexobj(c) else c, share
+        squares = np.einsum("...k,...k->...", self.given, self.given, dtype=np.float64)
+        self.power = squares / c.shape[-1]
+
+    @cached_property
+    def c(self) -> np.ndarray:
+        return self.given.astype(np.float64, copy=False)
+
+    def compare(self, total: np.ndarray) -> None:
+        """Remember the power of the channel: the sum of share times power over its bands."""
+        self.total, self.floor = total, np.maximum(NEGLIGIBLE * total, TINY)
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        return self.c - self.c.mean(axis=-1, keepdims=True)
+
+    @cached_property
+    def variance(self) -> np.ndarray:
+        return np.square(self.centred).mean(axis=-1)
+
+    def standardized_moment(self, order: int) -> np.ndarray:
+        """Zero where nothing varies."""
+        varies = self.variance > self.floor
+        moment = (self.centred**order).mean(axis=-1)
+        return np.where(varies, moment / np.where(varies, self.variance, 1) ** (order / 2), 0)
 
 
 def mean(band: Band) -> np.ndarray:
@@ -36,7 +57,11 @@ def mean(band: Band) -> np.ndarray:
 
 
 def std(band: Band) -> np.ndarray:
-    return band.c.std(axis=-1)
+    return np.sqrt(band.variance)
+
+
+def log_variance(band: Band) -> np.ndarray:
+    return np.log(np.maximum(band.variance, band.floor))
 
 
 def energy(band: Band) -> np.ndarray:
@@ -59,22 +84,28 @@ def entropy(band: Band) -> np.ndarray:
     return -(p * np.log(p)).sum(axis=-1) / np.log(max(n, 2))
 
 
+def skewness(band: Band) -> np.ndarray:
+    """Asymmetry, 0 for a symmetric distribution and where nothing varies."""
+    return band.standardized_moment(3)
+
+
 def kurtosis(band: Band) -> np.ndarray:
     """Excess kurtosis, 0 for a normal distribution and where nothing varies."""
-    centred = band.c - band.c.mean(axis=-1, keepdims=True)
-    variance = np.square(centred).mean(axis=-1)
-    varies = variance > band.floor
-    ratio = (centred**4).mean(axis=-1) / np.where(varies, variance, 1) ** 2
-    return np.where(varies, ratio - 3, 0)
+    return np.where(band.variance > band.floor, band.standardized_moment(4) - 3, 0)
 
+
+# Such as numpy.ptp or scipy.stats.iqr.
+Statistic = Callable[..., np.ndarray]
 
 STATISTICS: dict[str, Callable[[Band], np.ndarray]] = {
     "mean": mean,
     "std": std,
+    "log_variance": log_variance,
     "energy": energy,
     "log_energy": log_energy,
     "relative_energy": relative_energy,
     "entropy": entropy,
+    "skewness": skewness,
     "kurtosis": kurtosis,
 }
 
@@ -108,7 +139,7 @@ def trend_statistics(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
 
 
 def band_statistics(
-    bands: Sequence[np.ndarray], edges: np.ndarray, names: Sequence[str]
+    bands: Sequence[np.ndarray], edges: np.ndarray, statistics: Sequence[str | Statistic]
 ) -> np.ndarray:
     """Statistics of each band.
 
@@ -118,19 +149,42 @@ def band_statistics(
         Coefficients.
     edges : ndarray of shape (n_bands, 2)
         Edges of the bands in cycles per sample.
-    names : sequence of str
-        Keys of ``STATISTICS``.
+    statistics : sequence of str or callable
+        Keys of ``STATISTICS``, or functions ``f(c, axis=-1)`` that take the last axis away.
 
     Returns
     -------
     ndarray of shape (..., n_bands, n_statistics)
         In float64.
+
+    Raises
+    ------
+    ValueError
+        If a function gives another shape.
     """
-    bands = [band.astype(np.float64) for band in bands]
     shares = (2 * np.diff(edges, axis=1)[:, 0]).tolist()
-    total = sum(share * np.square(c).mean(axis=-1) for share, c in zip(shares, bands, strict=True))
-    columns = [
-        np.stack([STATISTICS[name](band) for name in names], axis=-1)
-        for band in (Band(c, share, total) for share, c in zip(shares, bands, strict=True))
-    ]
+    looked_at = [Band(c, share) for share, c in zip(shares, bands, strict=True)]
+    total = sum(band.share * band.power for band in looked_at)
+    for band in looked_at:
+        band.compare(total)
+    columns = [np.stack([_statistic(s, band) for s in statistics], axis=-1) for band in looked_at]
     return np.stack(columns, axis=-2)
+
+
+def _statistic(statistic: str | Statistic, band: Band) -> np.ndarray:
+    if isinstance(statistic, str):
+        return STATISTICS[statistic](band)
+    found = np.asarray(statistic(band.c, axis=-1), dtype=np.float64)
+    if found.shape != band.c.shape[:-1]:
+        raise ValueError(
+            f"statistics: {statistic_name(statistic)}(c, axis=-1) gave the shape {found.shape} for "
+            f"coefficients of shape {band.c.shape}; it must take away the last axis."
+        )
+    return found
+
+
+def statistic_name(statistic: str | Statistic) -> str:
+    """What the columns of a statistic are called."""
+    if isinstance(statistic, str):
+        return statistic
+    return getattr(statistic, "__name__", type(statistic).__name__)

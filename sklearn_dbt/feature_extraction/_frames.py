@@ -1,8 +1,8 @@
-"""Reading heat-map series: one frame a row, and the way back to recordings."""
+"""Reading heat-map series, block by block: one frame a row, and the way back to recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -20,23 +20,64 @@ EXPECTED = (
 )
 
 
+# Values of a block, if nobody says how many frames to read at once.
+BLOCK = 2**22
+
+
 @dataclass(frozen=True)
 class Frames:
     """Checked frames, and how they came in.
 
     Attributes
     ----------
-    pixels : ndarray of shape (n_frames, n_pixels)
-        All frames of all recordings, flattened row by row.
+    recordings : ndarray or list of ndarray
+        The frames as they were given, recording by recording; for a table one of all its rows.
+        Nothing is read before it is asked for, so they may be memory-mapped.
     shape : tuple of int
         ``(height, width)``, or ``(n_pixels,)`` for a table.
     lengths : ndarray of shape (n_recordings,) or None
         Number of frames of each recording; None for a table of single frames.
     """
 
-    pixels: np.ndarray
+    recordings: np.ndarray | list[np.ndarray]
     shape: tuple[int, ...]
     lengths: np.ndarray | None = None
+
+    @property
+    def n_pixels(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64 as given; float64 for anything else."""
+        given = np.result_type(*(recording.dtype for recording in self.recordings))
+        return given if given in FLOATS else np.dtype(np.float64)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """All frames at once, flattened, shape (n_frames, n_pixels)."""
+        return np.concatenate(list(self.blocks(max(1, sum(map(len, self.recordings))))))
+
+    def blocks(self, size: int | None = None) -> Iterator[np.ndarray]:
+        """Yield all frames in order, flattened, at most so many at once."""
+        size = max(1, BLOCK // self.n_pixels) if size is None else size
+        parts: list[np.ndarray] = []
+        room = size
+        for recording in self.recordings:
+            start = 0
+            while start < len(recording):
+                parts.append(recording[start : start + room])
+                start, room = start + len(parts[-1]), room - len(parts[-1])
+                if room == 0:
+                    yield self._joined(parts)
+                    parts, room = [], size
+        if parts:
+            yield self._joined(parts)
+
+    def _joined(self, parts: list[np.ndarray]) -> np.ndarray:
+        flat = [part.reshape(len(part), -1) for part in parts]
+        joined = flat[0] if len(flat) == 1 else np.concatenate(flat)
+        return np.asarray(joined.astype(self.dtype, copy=False))
 
     def as_input(self, features: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Give ``(n_frames, n_features)`` the form of the input, channels before time."""
@@ -75,8 +116,7 @@ def check_frames(estimator: BaseEstimator, X: ArrayLike | Sequence, *, reset: bo
         return _check_series(estimator, list(X), reset)
     shape = tuple(getattr(X, "shape", (0, 0)))
     if len(shape) == 4:
-        X = _as_floats(estimator, X)
-        return _check_series(estimator, X, reset)
+        return _check_series(estimator, _as_numbers(estimator, X), reset)
     if len(shape) > 2:
         hint = (
             " For one recording of many frames pass X[None]; for one frame a recording, "
@@ -93,7 +133,10 @@ def _name(estimator) -> str:
     return type(estimator).__name__
 
 
-def _as_floats(estimator, X, **options) -> np.ndarray:
+def _as_numbers(estimator, X, **options) -> np.ndarray:
+    """Real numbers as they are, so that nothing is read yet; anything else as floats."""
+    if isinstance(X, np.ndarray) and X.dtype.kind in "biuf" and (len(X) or options):
+        return X
     return check_array(
         X, dtype=FLOATS, allow_nd=True, ensure_all_finite=False, estimator=estimator, **options
     )
@@ -108,14 +151,13 @@ def _check_table(estimator, X, reset: bool) -> Frames:
             f"table, shape {tuple(X.shape)}; pass X.reshape(n, n_times, {height}, {width})."
         )
     pixels = validate_data(estimator, X, reset=reset, dtype=FLOATS)
-    return Frames(pixels, (pixels.shape[1],))
+    return Frames([pixels], (pixels.shape[1],))
 
 
 def _check_series(estimator, X: np.ndarray | list, reset: bool) -> Frames:
-    """Check a 4D array, or a list of 3D ones, of float values."""
+    """Check a 4D array, or a list of 3D ones, of real numbers."""
     if isinstance(X, list):
-        X = [_as_floats(estimator, recording, ensure_min_samples=0) for recording in X]
-        X = [recording.astype(np.result_type(*X), copy=False) for recording in X]
+        X = [_as_numbers(estimator, recording, ensure_min_samples=0) for recording in X]
     shapes = [recording.shape for recording in X]
     for i, shape in enumerate(shapes):
         if len(shape) != 3 or 0 in shape:
@@ -131,23 +173,26 @@ def _check_series(estimator, X: np.ndarray | list, reset: bool) -> Frames:
     frame_shape, lengths = shapes[0][1:], np.array([shape[0] for shape in shapes])
     if not reset:
         _check_frame_shape(estimator, shapes[0])
-    frames = np.concatenate(X) if isinstance(X, list) else X.reshape(-1, *frame_shape)
-    _check_finite(estimator, frames, lengths)
-    return Frames(frames.reshape(len(frames), -1), frame_shape, lengths)
+    frames = Frames(X, frame_shape, lengths)
+    _check_finite(estimator, frames)
+    return frames
 
 
-def _check_finite(estimator, frames: np.ndarray, lengths: np.ndarray) -> None:
-    finite = np.isfinite(frames)
-    if finite.all():
-        return
-    index, row, column = np.argwhere(~finite)[0]
-    recording = int(np.searchsorted(np.cumsum(lengths), index, side="right"))
-    frame = index - lengths[:recording].sum()
-    value = "NaN" if np.isnan(frames[index, row, column]) else "infinity"
-    raise ValueError(
-        f"{_name(estimator)}: Input X contains {value}: recording {recording}, frame {frame}, row "
-        f"{row}, column {column}; all values must be finite."
-    )
+def _check_finite(estimator, frames: Frames) -> None:
+    start, lengths = 0, np.asarray(frames.lengths)
+    for block in frames.blocks():
+        finite = np.isfinite(block)
+        if not finite.all():
+            index, pixel = np.argwhere(~finite)[0]
+            recording = int(np.searchsorted(np.cumsum(lengths), start + index, side="right"))
+            frame = start + index - lengths[:recording].sum()
+            row, column = divmod(int(pixel), frames.shape[1])
+            value = "NaN" if np.isnan(block[index, pixel]) else "infinity"
+            raise ValueError(
+                f"{_name(estimator)}: Input X contains {value}: recording {recording}, frame "
+                f"{frame}, row {row}, column {column}; all values must be finite."
+            )
+        start += len(block)
 
 
 def _check_frame_shape(estimator, shape: tuple[int, int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Wavelet transforms as lists of bands, on the last axis of an array, by PyWavelets.
+"""Wavelet transforms as lists of bands, on the last axis of an array.
 
 A transform splits a signal into bands, the lowest frequencies first, and puts it together again.
 All are linear, so the synthesis of one band alone is an additive component of the signal.
@@ -14,10 +14,12 @@ from typing import cast
 
 import numpy as np
 import pywt
-import scipy.fft
+import torch
 
-# Median of |z| for a standard normal z.
-MAD_OF_STANDARD_NORMAL = 0.6744897501960817
+from sklearn_dbt.nn import DWT
+
+# Samples from which on the engine's fused levels are worth their preparation.
+MANY = 2**18
 
 # None stands for zeros.
 Coefficients = np.ndarray | None
@@ -29,15 +31,15 @@ class BandTransform(ABC):
 
     Attributes
     ----------
-    wavelet : str
-        A discrete wavelet of PyWavelets.
+    wavelet : str or pywt.Wavelet
+        A discrete wavelet of PyWavelets, or its filters.
     mode : str
         Boundary mode of PyWavelets.
     level : int
         Number of levels, at least 1.
     """
 
-    wavelet: str
+    wavelet: str | pywt.Wavelet
     mode: str
     level: int
 
@@ -85,7 +87,7 @@ class BandTransform(ABC):
 
     def _lengths(self, n_times: int) -> list[int]:
         """Lengths of the signal and of its approximations before the last level."""
-        taps, lengths = pywt.Wavelet(self.wavelet).dec_len, [n_times]
+        taps, lengths = as_wavelet(self.wavelet).dec_len, [n_times]
         for _ in range(self.level - 1):
             lengths.append(pywt.dwt_coeff_len(lengths[-1], taps, self.mode))
         return lengths
@@ -104,11 +106,20 @@ class DiscreteTransform(BandTransform):
         return np.column_stack([[0.0, *upper[:-1]], upper])
 
     def analysis(self, x: np.ndarray) -> list[np.ndarray]:
+        n = x.shape[-1]
+        if x.size >= MANY and self.level <= (n - 1).bit_length():
+            return self._fused_analysis(np.ascontiguousarray(x))
         details: list[np.ndarray] = []
         for _ in range(self.level):
             x, detail = self._split(x)
             details.insert(0, detail)
         return [x, *details]
+
+    def _fused_analysis(self, x: np.ndarray) -> list[np.ndarray]:
+        basis = _discrete_basis(filter_bank(self.wavelet), self.mode, self.level, x.shape[-1])
+        with torch.no_grad():
+            c = basis.analysis(_as_tensor(x)).numpy()
+        return [c[..., band] for band in basis.bands.values()]
 
     def synthesis(self, bands: Sequence[Coefficients], n_times: int) -> np.ndarray:
         x = bands[0]
@@ -117,147 +128,21 @@ class DiscreteTransform(BandTransform):
         return cast("np.ndarray", x)
 
 
-class StationaryTransform(DiscreteTransform):
-    """Stationary transform: the bands of the discrete one at every sample, so it does not shift.
+def as_wavelet(wavelet: str | pywt.Wavelet) -> pywt.Wavelet:
+    """The wavelet of a name, or the one that it is."""
+    return pywt.Wavelet(wavelet) if isinstance(wavelet, str) else wavelet
 
-    Recordings whose length is no multiple of ``2**level`` are extended at their end by the
-    boundary mode; the transform itself is periodic. So each band, and each band's synthesis, is
-    one circular convolution: with PyWavelets' result for a unit impulse, in the Fourier domain.
-    (``pywt.iswt`` averages over all ``2**level`` shifts of a discrete transform instead.)
-    """
 
-    def analysis(self, x: np.ndarray) -> list[np.ndarray]:
-        missing = -x.shape[-1] % 2**self.level
-        if missing:
-            x = self._extended(x, missing)
-        n = x.shape[-1]
-        kernels, _ = _stationary_kernels(self.wavelet, self.level, n)
-        spectrum = scipy.fft.rfft(x)
-        return [scipy.fft.irfft(spectrum * k.astype(spectrum.dtype), n) for k in kernels]
-
-    def synthesis(self, bands: Sequence[Coefficients], n_times: int) -> np.ndarray:
-        n = next(band.shape[-1] for band in bands if band is not None)
-        _, kernels = _stationary_kernels(self.wavelet, self.level, n)
-        spectrum = 0
-        for band, kernel in zip(bands, kernels, strict=True):
-            if band is not None:
-                part = scipy.fft.rfft(band)
-                spectrum = spectrum + part * kernel.astype(part.dtype)
-        return scipy.fft.irfft(spectrum, n)[..., :n_times]
-
-    def _extended(self, x: np.ndarray, missing: int) -> np.ndarray:
-        """Signal and `missing` samples more at its end."""
-        n = x.shape[-1]
-        beyond = np.arange(n, n + missing)
-        # The first three modes are those where pywt.pad takes no axis or no end without padding.
-        if self.mode == "periodization":  # an odd signal repeats its last sample
-            tail = x[..., np.minimum(beyond % (n + n % 2), n - 1)]
-        elif self.mode == "antisymmetric":
-            turns, rest = np.divmod(beyond, n)
-            odd = turns % 2 == 1
-            tail = np.where(odd, -1, 1) * x[..., np.where(odd, n - 1 - rest, rest)]
-        elif self.mode == "smooth":
-            last = x[..., -1:]
-            tail = last + (beyond - (n - 1)) * (last - x[..., -2:-1])
-        else:
-            width = [(0, 0)] * (x.ndim - 1) + [(0, missing)]
-            tail = pywt.pad(x, width, self.mode)[..., n:]
-        return np.concatenate([x, tail.astype(x.dtype, copy=False)], axis=-1)
+def filter_bank(wavelet: str | pywt.Wavelet) -> tuple[tuple[float, ...], ...]:
+    """The four filters of a wavelet, by which caches know it."""
+    return tuple(tuple(taps) for taps in as_wavelet(wavelet).filter_bank)
 
 
 @lru_cache(maxsize=16)
-def _stationary_kernels(wavelet: str, level: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Transfer functions of analysis and synthesis, (n_bands, n // 2 + 1) each."""
-    impulse = np.zeros(n)
-    impulse[0] = 1
-    analysis = np.stack(pywt.swt(impulse, wavelet, level, trim_approx=True))
-    # Row b has its impulse in band b.
-    impulses = list(np.eye(level + 1)[:, :, None] * impulse)
-    synthesis = pywt.iswt(impulses, wavelet, axis=-1)
-    return scipy.fft.rfft(analysis), scipy.fft.rfft(synthesis)
+def _discrete_basis(filters: tuple, mode: str, level: int, n: int) -> DWT:
+    return DWT(n, pywt.Wavelet("given", filter_bank=filters), level, mode)
 
 
-class PacketTransform(BandTransform):
-    """Wavelet packets of one level, in the order of their frequencies."""
-
-    @property
-    def names(self) -> list[str]:
-        paths = [""]
-        for _ in range(self.level):
-            # Filtering and halving a high band mirrors it, so every second pair comes reversed.
-            paths = [
-                p + s for i, p in enumerate(paths) for s in (("a", "d") if i % 2 == 0 else "da")
-            ]
-        return paths
-
-    @property
-    def edges(self) -> np.ndarray:
-        upper = np.arange(1, 2**self.level + 1) / 2 ** (self.level + 1)
-        return np.column_stack([[0.0, *upper[:-1]], upper])
-
-    def analysis(self, x: np.ndarray) -> list[np.ndarray]:
-        bands = [x]
-        for _ in range(self.level):
-            pairs = [self._split(band) for band in bands]
-            bands = [b for i, pair in enumerate(pairs) for b in pair[:: (-1) ** i]]
-        return bands
-
-    def synthesis(self, bands: Sequence[Coefficients], n_times: int) -> np.ndarray:
-        for n in reversed(self._lengths(n_times)):
-            pairs = zip(bands[::2], bands[1::2], strict=True)
-            bands = [
-                self._join(a, b, n) if i % 2 == 0 else self._join(b, a, n)
-                for i, (a, b) in enumerate(pairs)
-            ]
-        return cast("np.ndarray", bands[0])
-
-
-TRANSFORMS: dict[str, type[BandTransform]] = {
-    "dwt": DiscreteTransform,
-    "swt": StationaryTransform,
-    "packet": PacketTransform,
-}
-
-
-def shrink(bands: Sequence[np.ndarray], n_times: int, rule: str, noise: str) -> list[np.ndarray]:
-    r"""Threshold every band but the lowest at :math:`\hat\sigma \sqrt{2 \log n}`.
-
-    Parameters
-    ----------
-    bands : sequence of ndarray of shape (..., n_coefficients)
-        The lowest frequencies first.
-    n_times : int
-        Number of samples :math:`n`.
-    rule : {"soft", "hard", "garrote"}
-        What happens to coefficients above the threshold.
-    noise : {"finest", "level"}
-        The band whose median absolute coefficient gives :math:`\hat\sigma`: the highest, or each
-        its own.
-
-    Returns
-    -------
-    list of ndarray
-    """
-    sources = bands[1:] if noise == "level" else [bands[-1]] * (len(bands) - 1)
-    factor = np.sqrt(2 * np.log(n_times)) / MAD_OF_STANDARD_NORMAL
-    shrunk = [bands[0]]
-    for band, source in zip(bands[1:], sources, strict=True):
-        threshold = factor * np.median(np.abs(source), axis=-1, keepdims=True)
-        shrunk.append(RULES[rule](band, threshold).astype(band.dtype, copy=False))
-    return shrunk
-
-
-def _soft(c: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    return np.sign(c) * np.maximum(np.abs(c) - threshold, 0)
-
-
-def _hard(c: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    return np.where(np.abs(c) > threshold, c, 0)
-
-
-def _garrote(c: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    kept = np.abs(c) > threshold
-    return np.where(kept, c - threshold**2 / np.where(kept, c, 1), 0)
-
-
-RULES = {"soft": _soft, "hard": _hard, "garrote": _garrote}
+def _as_tensor(x: np.ndarray) -> torch.Tensor:
+    # PyTorch warns of arrays that nobody may write to; nothing writes to this one.
+    return torch.from_numpy(x if x.flags.writeable else x.copy())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,16 +19,21 @@ from sklearn_dbt._compat import (
     check_is_fitted,
     fit_context,
 )
-from sklearn_dbt.feature_extraction._band_statistics import (
-    STATISTICS,
-    TRENDS,
-    band_statistics,
-    trend_statistics,
+from sklearn_dbt.feature_extraction._by_length import groups_by_length, map_by_length
+from sklearn_dbt.feature_extraction._circular_bands import CONTINUOUS_WAVELETS, ContinuousTransform
+from sklearn_dbt.feature_extraction._learned_wavelet import learn_filters
+from sklearn_dbt.feature_extraction._method_beside_parameter import MethodBesideParameter
+from sklearn_dbt.feature_extraction._packet_bands import PacketTransform, best_basis
+from sklearn_dbt.feature_extraction._shrinkage import RULES, SELECTIONS, shrink
+from sklearn_dbt.feature_extraction._sparsity import COSTS
+from sklearn_dbt.feature_extraction._transform_choice import (
+    TRANSFORMS,
+    choose_level,
+    choose_wavelet,
+    learned_wavelet,
 )
-from sklearn_dbt.feature_extraction._wavelet_bands import RULES, TRANSFORMS, BandTransform, shrink
-
-# Packets double in number with every level: 16 bands unless more are asked for.
-MAX_DEFAULT_PACKET_LEVEL = 4
+from sklearn_dbt.feature_extraction._wavelet_bands import BandTransform
+from sklearn_dbt.feature_extraction._wavelet_features import BandFeatures
 
 
 def _gives_series(estimator) -> bool:
@@ -52,37 +57,68 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         \hat x = \sum_{b=1}^{B} S_b \, \eta_{\lambda_b}(c_b)
         \qquad \text{(denoised)},
 
-    where :math:`\eta_\lambda` shrinks coefficients above the universal threshold
-    :math:`\lambda_b = \hat\sigma_b \sqrt{2 \log n}` and sets the others to 0. Noise is
-    estimated by :math:`\hat\sigma = \operatorname{median} |c| / 0.6745`; the lowest band is left
-    as it is.
+    where :math:`\eta_\lambda` sets coefficients up to the threshold :math:`\lambda_b` to 0 and
+    shrinks the others. With noise of standard deviation :math:`\hat\sigma = \operatorname{median}
+    |c| / 0.6745`, the threshold is
+
+    .. math::
+
+        \text{universal:} \quad & \lambda = \hat\sigma \sqrt{2 \log n} \\
+        \text{SURE:} \quad & \lambda_b = \operatorname{argmin}_\lambda R_b(\lambda) \\
+        \text{Bayes:} \quad & \lambda_b =
+            \frac{\hat\sigma^2}{\sqrt{\overline{c_b^2} - \hat\sigma^2}}
+
+    with :math:`R` Stein's unbiased estimate of the error. The lowest band is left as it is, or
+    dropped.
 
     Parameters
     ----------
-    wavelet : str, default="db4"
-        A discrete wavelet, one of ``pywt.wavelist(kind="discrete")``.
+    wavelet : str, default=None
+        A discrete wavelet, one of ``pywt.wavelist(kind="discrete")``; ``"morlet"`` or
+        ``"mexican_hat"`` for ``transform="cwt"``. None is ``"db4"``, or ``"morlet"``.
     level : int, default=None
         Number of levels, at least 1; at most the first whose coefficients are further apart than
-        the recording is long, :math:`2^{level} > n` for :math:`n` time points. None takes the
-        most levels free of boundary effects for the shortest recording seen in `fit`
-        (``pywt.dwt_max_level``), at least 1, and for packets at most 4.
+        the recording is long, :math:`2^{level} > n` for :math:`n` time points. For ``"cwt"`` the
+        number of octaves. None takes the most levels free of boundary effects for the shortest
+        recording seen in `fit` (``pywt.dwt_max_level``, or the octaves above :math:`4 / n` cycles
+        per sample), at least 1, and for packets at most 4.
     mode : str, default="periodization"
         How recordings go on beyond their ends, one of ``pywt.Modes.modes``. With
         ``transform="swt"``, which is periodic, only how they are extended to a multiple of
-        ``2**level``.
-    transform : {"dwt", "swt", "packet"}, default="dwt"
+        ``2**level``; ``"cwt"`` is periodic whatever it says.
+    transform : {"dwt", "swt", "packet", "cwt"}, default="dwt"
         ``"dwt"`` has level + 1 bands, each an octave wide; ``"swt"`` has the same bands without
         downsampling, and does not depend on where a recording begins; ``"packet"`` has
-        ``2**level`` bands of equal width.
+        ``2**level`` bands of equal width, or those of the best basis; ``"cwt"``, the continuous
+        transform, has `n_voices` bands an octave at every sample and one for what is below.
     output : {"series", "features", "denoised"}, default="series"
         ``"series"`` makes each band a channel: components in time that sum to the input, channel
         after channel, in each the bands from low to high. ``"features"`` gives the statistics of
         the coefficients, one row a recording. ``"denoised"`` keeps the shape of the input.
-    statistics : str or sequence of str, default=("log_energy",)
+    n_voices : int, default=4
+        Bands an octave. Only for ``transform="cwt"``.
+    best_basis : {"shannon", "log_energy", "l1"}, default=None
+        Which packets are split is learnt in `fit`: the tree whose coefficients, on all recordings
+        together, cost least [3]_. With :math:`p_k = c_k^2 / \|x\|^2` the cost is
+        :math:`-\sum p_k \log p_k`, :math:`\sum \log p_k` or :math:`\sum \sqrt{p_k}`. None takes
+        all packets of the last level. Only for ``transform="packet"``.
+    learn_wavelet : bool, default=False
+        Fit orthogonal filters, as long as those of `wavelet` and starting from them, to the
+        recordings: those that minimise `objective`. They are paraunitary to rounding whatever is
+        learnt, so nothing is lost. Not for ``transform="cwt"``.
+    objective : {"shannon", "log_energy", "l1"} or callable, default="shannon"
+        What learnt filters minimise: a cost as in `best_basis`, of the periodic discrete transform;
+        or a function ``f(bands, y)`` of its bands, a list of tensors ``(n, n_channels,
+        n_coefficients)`` from low to high, and the `y` of `fit`, that returns a tensor without
+        axes. Recordings of unlike lengths come in groups of equal length, whose values are averaged
+        by their numbers.
+    statistics : str, callable or sequence of these, default=("log_energy",)
         Columns of ``"features"`` for each channel and band: ``"mean"``, ``"std"``,
-        ``"energy"`` (mean square), ``"log_energy"`` (natural logarithm),
+        ``"log_variance"`` (natural logarithm), ``"energy"`` (mean square), ``"log_energy"``,
         ``"relative_energy"`` (share of the channel's energy), ``"entropy"`` (how evenly the
-        energy is spread in time, 0 to 1) and ``"kurtosis"`` (excess).
+        energy is spread in time, 0 to 1), ``"skewness"`` and ``"kurtosis"`` (excess); or functions
+        ``f(c, axis=-1)`` of the coefficients such as :func:`numpy.ptp`. Of complex coefficients
+        (``"morlet"``) they see the magnitudes.
     trend : str or sequence of str, default=("mean", "slope", "curvature")
         More columns of ``"features"`` for each channel, ahead of its bands: the signed shape of the
         lowest band's series, which no energy tells. These are its coefficients on the Legendre
@@ -92,10 +128,18 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
     threshold : {"soft", "hard", "garrote"}, default="soft"
         How ``"denoised"`` shrinks coefficients :math:`|c| > \lambda`: to
         :math:`c - \lambda \operatorname{sign} c`, not at all, or to :math:`c - \lambda^2 / c`.
+    selection : {"universal", "sure", "bayes"}, default="universal"
+        Where the threshold lies. ``"universal"`` keeps noise out, which suits smooth signals, and
+        takes much of those that are rich [2]_; for these ``"bayes"`` [5]_ and ``"sure"`` choose a
+        threshold for each band of each series. ``"sure"`` does not go with ``"hard"``, whose error
+        cannot be estimated so, and takes the universal one in bands that are too sparse [4]_.
     noise : {"finest", "level"}, default="finest"
         Which band tells ``"denoised"`` the noise: the highest, for white noise, or each band its
         own, for coloured noise under signals that are sparse in every band. The latter takes
         a lasting oscillation for noise.
+    lowest : {"keep", "drop"}, default="keep"
+        What ``"denoised"`` does with the lowest band: "drop" takes away drifts that are slower than
+        its upper edge, and the mean with them.
 
     Attributes
     ----------
@@ -103,9 +147,13 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         Number of levels.
     bands_ : list of str
         Names of the bands, from low to high frequencies: ``"a3"``, ``"d3"``, ``"d2"``, ``"d1"``,
-        or the paths of packets, as ``"aad"``.
+        the paths of packets, as ``"aad"``, or ``"a2"``, ``"s8"``, …, ``"s1"`` for ``"cwt"``.
     band_edges_ : ndarray of shape (n_bands, 2)
         Ideal edges of each band, in Hz with `sampling_rate`, else in cycles per sample.
+    filters_ : ndarray of shape (2, n_taps)
+        Learnt low-pass and high-pass analysis filter. Only with ``learn_wavelet=True``.
+    objective_curve_ : list of float
+        The objective at the start and after each step. Only with ``learn_wavelet=True``.
     n_features_in_ : int
         Channels of a panel, columns of a table.
     feature_names_in_ : ndarray of str
@@ -113,19 +161,28 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
 
     See Also
     --------
+    sklearn_dbt.inspection.ScalogramDisplay : Draws the bands of a recording.
     sklearn_dbt.nn.basis.DWT : The same transform, differentiable, for networks.
 
     Notes
     -----
-    Recordings do not learn from each other: `fit` only settles level and names. A panel at
-    `transform` may have another number of time points than at `fit`, as long as the level fits it;
-    a table may not. For a table, ``"series"`` is flattened, band after band.
+    Without `best_basis` and `learn_wavelet` recordings do not learn from each other: `fit` only
+    settles level and names. A panel at `transform` may have another number of time points than at
+    `fit`, as long as the level fits it; a table may not. For a table, ``"series"`` is flattened,
+    band after band. `transform` works on blocks of recordings with as many threads as PyTorch
+    (``torch.get_num_threads()``; joblib's processes give it their share).
 
     References
     ----------
     .. [1] S. Mallat, "A Wavelet Tour of Signal Processing", 3rd edition, Academic Press, 2009.
     .. [2] D. L. Donoho and I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage",
        Biometrika 81(3), 425-455, 1994.
+    .. [3] R. R. Coifman and M. V. Wickerhauser, "Entropy-based algorithms for best basis
+       selection", IEEE Transactions on Information Theory 38(2), 713-718, 1992.
+    .. [4] D. L. Donoho and I. M. Johnstone, "Adapting to unknown smoothness via wavelet
+       shrinkage", Journal of the American Statistical Association 90(432), 1200-1224, 1995.
+    .. [5] S. G. Chang, B. Yu and M. Vetterli, "Adaptive wavelet thresholding for image denoising
+       and compression", IEEE Transactions on Image Processing 9(9), 1532-1546, 2000.
 
     Examples
     --------
@@ -144,42 +201,60 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
     """
 
     _parameter_constraints: dict = {
-        "wavelet": [StrOptions(set(pywt.wavelist(kind="discrete")))],
+        "wavelet": [StrOptions({*pywt.wavelist(kind="discrete"), *CONTINUOUS_WAVELETS}), None],
         "level": [Interval(Integral, 1, None, closed="left"), None],
         "mode": [StrOptions(set(pywt.Modes.modes))],
         "transform": [StrOptions(set(TRANSFORMS))],
         "output": [StrOptions({"series", "features", "denoised"})],
-        "statistics": ["array-like", str],
+        "n_voices": [Interval(Integral, 1, None, closed="left")],
+        "best_basis": [StrOptions(set(COSTS)), None],
+        "learn_wavelet": ["boolean"],
+        "objective": [StrOptions(set(COSTS)), callable],
+        "statistics": ["array-like", str, callable],
         "trend": ["array-like", str],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "threshold": [StrOptions(set(RULES))],
+        "selection": [StrOptions(set(SELECTIONS))],
         "noise": [StrOptions({"finest", "level"})],
+        "lowest": [StrOptions({"keep", "drop"})],
     }
 
     def __init__(
         self,
-        wavelet="db4",
+        wavelet=None,
         level=None,
         mode="periodization",
         transform="dwt",
         output="series",
         *,
+        n_voices=4,
+        best_basis=None,
+        learn_wavelet=False,
+        objective="shannon",
         statistics=("log_energy",),
         trend=("mean", "slope", "curvature"),
         sampling_rate=None,
         threshold="soft",
+        selection="universal",
         noise="finest",
+        lowest="keep",
     ):
         self.wavelet = wavelet
         self.level = level
         self.mode = mode
         self.transform = transform
         self.output = output
+        self.n_voices = n_voices
+        self.best_basis = best_basis
+        self.learn_wavelet = learn_wavelet
+        self.objective = objective
         self.statistics = statistics
         self.trend = trend
         self.sampling_rate = sampling_rate
         self.threshold = threshold
+        self.selection = selection
         self.noise = noise
+        self.lowest = lowest
 
     def get_params(self, deep=True):
         """Parameters by name.
@@ -197,24 +272,37 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         return super().get_params(deep) | {"transform": vars(self)["transform"]}
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):  # noqa: ARG002
-        """Settle the level and the names of the bands.
+    def fit(self, X, y=None):
+        """Settle level and bands; learn the wavelet and the best basis, if asked to.
 
         Parameters
         ----------
         X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
             Recordings; a list of ``(n_channels, n_times_i)`` arrays when lengths differ.
-        y : None
-            Ignored.
+        y : array-like of shape (n, ...), default=None
+            Only passed on to an `objective` that is a function.
 
         Returns
         -------
         self : WaveletEmbedder
+
+        Raises
+        ------
+        ValueError
+            If options do not go together or do not fit the recordings.
         """
-        self._column_names()
+        self._check_options()
         panel = check_panel(self, X, reset=True, ragged=True, min_times=2)
-        self.level_ = self._choose_level(int(panel.lengths.min()))
+        shortest = int(panel.lengths.min())
+        level = choose_level(vars(self)["transform"], self._wavelet_name(), self.level, shortest)
+        learned = self._learn_wavelet(panel, y, level) if self.learn_wavelet else {}
+        for name in ("filters_", "objective_curve_", "bands_"):
+            vars(self).pop(name, None)
+        vars(self).update(learned, level_=level)
         bands = self._band_transform()
+        if isinstance(bands, PacketTransform) and self.best_basis is not None:
+            recordings = (x for _, x in groups_by_length(panel))
+            bands = replace(bands, leaves=best_basis(bands, recordings, self.best_basis))
         self.bands_ = bands.names
         self.band_edges_ = bands.edges * (self.sampling_rate or 1)
         return self
@@ -244,7 +332,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
             "features": self._features,
             "denoised": self._denoised,
         }[self.output]
-        result = _map_by_length(rule, panel)
+        result = map_by_length(rule, panel)
         if self.output == "features":
             return np.asarray(result)
         return result if panel.is_ragged else panel.like_input(result)
@@ -300,10 +388,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         columns = [f"{c}_{band}" for c in channels for band in self._band_labels()]
         if self.output == "series":
             return series_names(columns, self.n_features_in_, is_table)
-        trend, names = self._column_names()
-        bands = self._band_labels()
-        of_channel = [f"{bands[0]}_trend_{name}" for name in trend]
-        of_channel += [f"{band}_{name}" for band in bands for name in names]
+        of_channel = self._band_features().names(self._band_labels())
         return np.array([f"{c}_{column}" for c in channels for column in of_channel], dtype=object)
 
     def __sklearn_tags__(self):
@@ -311,21 +396,35 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _choose_level(self, n_times: int) -> int:
-        largest = n_times.bit_length()  # the first level with 2**level > n
-        if self.level is None:
-            free = max(1, pywt.dwt_max_level(n_times, self.wavelet))
-            packets = vars(self)["transform"] == "packet"
-            return min(free, MAX_DEFAULT_PACKET_LEVEL) if packets else free
-        if self.level > largest:
+    def _wavelet_name(self) -> str:
+        return choose_wavelet(vars(self)["transform"], self.wavelet, self.learn_wavelet)
+
+    def _check_options(self) -> None:
+        self._band_features()
+        self._wavelet_name()
+        if self.selection == "sure" and self.threshold == "hard":
             raise ValueError(
-                f"{type(self).__name__}: level must be at most {largest} for recordings of "
-                f"{n_times} time points, got {self.level}."
+                "WaveletEmbedder: selection='sure' needs threshold='soft' or 'garrote': there is "
+                "no unbiased estimate of the error of a hard threshold."
             )
-        return int(self.level)
+
+    def _learn_wavelet(self, panel: Panel, y, level: int) -> dict:
+        groups = list(groups_by_length(panel))
+        targets = [None if y is None else np.asarray(y)[which] for which, _ in groups]
+        filters, curve = learn_filters(
+            [x for _, x in groups], targets, self._wavelet_name(), level, self.objective
+        )
+        return {"filters_": filters, "objective_curve_": curve}
 
     def _band_transform(self) -> BandTransform:
-        return TRANSFORMS[vars(self)["transform"]](self.wavelet, self.mode, self.level_)
+        kind = TRANSFORMS[vars(self)["transform"]]
+        wavelet = learned_wavelet(self.filters_) if self.learn_wavelet else self._wavelet_name()
+        options: dict = {}
+        if kind is ContinuousTransform:
+            options["n_voices"] = self.n_voices
+        if kind is PacketTransform and self.best_basis is not None:
+            options["leaves"] = tuple(vars(self).get("bands_", ()))
+        return kind(wavelet, self.mode, self.level_, **options)
 
     def _band_labels(self) -> list[str]:
         if self.sampling_rate is None:
@@ -340,24 +439,16 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         components = self._band_transform().components(x)
         return components.reshape(len(x), -1, x.shape[-1])
 
-    def _features(self, x: np.ndarray) -> np.ndarray:
-        bands = self._band_transform()
-        trend, names = self._column_names()
-        coefficients = bands.analysis(x)
-        table = band_statistics(coefficients, bands.edges, names).reshape(*x.shape[:-1], -1)
-        if trend:
-            alone = [coefficients[0], *(None for _ in coefficients[1:])]
-            shape = trend_statistics(bands.synthesis(alone, x.shape[-1]), trend)
-            table = np.concatenate([shape, table], axis=-1)
-        return table.reshape(len(x), -1).astype(x.dtype)
+    def _band_features(self) -> BandFeatures:
+        return BandFeatures.checked(self.trend, self.statistics)
 
-    def _column_names(self) -> tuple[list[str], list[str]]:
-        trend = _check_names("trend", self.trend, TRENDS, may_be_empty=True)
-        return trend, _check_names("statistics", self.statistics, STATISTICS)
+    def _features(self, x: np.ndarray) -> np.ndarray:
+        return self._band_features().table(self._band_transform(), x)
 
     def _denoised(self, x: np.ndarray) -> np.ndarray:
         bands, n = self._band_transform(), x.shape[-1]
-        return bands.synthesis(shrink(bands.analysis(x), n, self.threshold, self.noise), n)
+        options = self.threshold, self.noise, self.selection, self.lowest
+        return bands.synthesis(shrink(bands.analysis(x), n, *options), n)
 
     def _summed(self, X) -> np.ndarray:
         """Sum over the bands of a table or panel."""
@@ -374,43 +465,5 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         return summed[:, 0] if X.ndim == 2 else summed
 
 
-class _MethodBesideParameter:
-    """A method that shares its name with a parameter of the constructor.
-
-    What is assigned is kept among the instance's variables, where `get_params` reads it; what is
-    looked up is the method.
-    """
-
-    def __init__(self, method: Callable) -> None:
-        self.method = method
-        self.__doc__ = method.__doc__
-
-    def __get__(self, instance, owner=None):
-        return self.method if instance is None else self.method.__get__(instance, owner)
-
-    def __set__(self, instance, value) -> None:
-        vars(instance)[self.method.__name__] = value
-
-
 # After the class stands: `set_output` wraps the method while it is made.
-WaveletEmbedder.transform = _MethodBesideParameter(WaveletEmbedder.transform)  # type: ignore
-
-
-def _map_by_length(rule: Callable[[np.ndarray], np.ndarray], panel: Panel):
-    """Apply a rule for panels; to ragged recordings, once for each length."""
-    if not isinstance(panel.data, list):
-        return rule(panel.data)
-    results: list = [None] * panel.n_recordings
-    for length in np.unique(panel.lengths):
-        group = np.flatnonzero(panel.lengths == length)
-        for i, result in zip(group, rule(np.stack([panel.data[i] for i in group])), strict=True):
-            results[i] = result
-    return results
-
-
-def _check_names(what: str, given, known: dict, *, may_be_empty: bool = False) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given)
-    unknown = [name for name in names if name not in known]
-    if (not names and not may_be_empty) or unknown or len(set(names)) < len(names):
-        raise ValueError(f"{what} must be different names among {', '.join(known)}; got {given!r}.")
-    return names
+WaveletEmbedder.transform = MethodBesideParameter(WaveletEmbedder.transform)  # type: ignore

@@ -1,5 +1,8 @@
 """Places of electrodes: textbook angles, and the symmetries and distances of the 10-10 system."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -90,3 +93,82 @@ def test_old_names_and_case():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"\['EOG', 'C9'\] are not in the 10-10 system; known"):
         electrode_positions(["Cz", "EOG", "C9"])
+
+
+# --- montages ------------------------------------------------------------------------------------
+
+
+class Digitized:
+    """What is needed of a montage of MNE."""
+
+    def __init__(self, places):
+        self.places = places
+
+    def get_positions(self):
+        return {"ch_pos": self.places}
+
+
+def test_a_montage_on_any_sphere_is_put_on_ours():
+    names = [*LEFT, *RIGHT, "Cz"]
+    places = 0.093 * on_sphere(names) + [0.01, -0.02, 0.04]
+    montage = Digitized(dict(zip(names, places, strict=True)))
+    expected = electrode_positions(names)
+    np.testing.assert_allclose(electrode_positions(montage=montage), expected, atol=1e-9)
+    asked = ["cz", "o2", "Fp1"]
+    found = electrode_positions(asked, montage)
+    np.testing.assert_allclose(found, electrode_positions(asked), atol=1e-9)
+
+
+def test_places_beyond_the_disc_are_brought_in_together():
+    inner = on_sphere(["Cz", "C4", "Fz", "P3"])
+    chin = np.array([0, np.sin(np.deg2rad(120)), np.cos(np.deg2rad(120))])
+    names = ["Cz", "C4", "Fz", "P3", "chin"]
+    places = dict(zip(names, np.vstack([inner, chin]), strict=True))
+    found = electrode_positions(montage=Digitized(places))
+    expected = electrode_positions(names[:4]) * 90 / 120
+    np.testing.assert_allclose(found[:4], expected, atol=1e-9)
+    np.testing.assert_allclose(found[4], [0, 1], atol=1e-9)
+
+
+def test_the_spherical_montage_of_mne_is_the_10_10_system():
+    mne = pytest.importorskip("mne")
+    if "spherical_1010" not in mne.channels.get_builtin_montages():
+        pytest.skip("comes with newer versions of MNE")
+    # Of these it has others, or none.
+    others = {"T9", "T10", "TP9", "TP10", "PO3", "PO4"}
+    names = [name for name in [*LEFT, *RIGHT, "Fpz", "Cz", "Oz", "POz"] if name not in others]
+    found = electrode_positions(names, "spherical_1010")
+    np.testing.assert_allclose(found, electrode_positions(names), atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "give names of electrodes, a montage, or both"),
+        ({"names": ["Cz", "A1"], "montage": Digitized({"Cz": [0, 0, 1]})}, "has 1 electrodes"),
+        ({"montage": 3}, "montage=3 must be a montage of MNE or the name of one"),
+    ],
+)
+def test_what_is_no_montage_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        electrode_positions(**arguments)
+
+
+def test_names_that_are_not_in_the_montage_are_refused():
+    places = dict(zip(["a", "b", "c", "d"], np.vstack([np.eye(3), [[0, 0, -1]]]), strict=True))
+    with pytest.raises(ValueError, match=r"\['e'\] are not in the montage; known are A, B, C, D"):
+        electrode_positions(["a", "e"], Digitized(places))
+    places["c"] = [np.nan, 0, 0]
+    with pytest.raises(ValueError, match="four of known place"):
+        electrode_positions(["a"], Digitized(places))
+
+
+def test_unknown_names_of_montages_and_no_mne(monkeypatch):
+    mne = types.ModuleType("mne")
+    mne.channels = types.SimpleNamespace(get_builtin_montages=lambda: ["biosemi8"])
+    monkeypatch.setitem(sys.modules, "mne", mne)
+    with pytest.raises(ValueError, match="montage='biosemi9' does not come with MNE; biosemi8 do"):
+        electrode_positions(montage="biosemi9")
+    monkeypatch.setitem(sys.modules, "mne", None)
+    with pytest.raises(ImportError, match="needs mne: pip install mne"):
+        electrode_positions(montage="biosemi8")

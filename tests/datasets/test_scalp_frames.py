@@ -105,13 +105,13 @@ def test_one_electrode_is_the_same_everywhere():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"positions": PLACES[:4]}, r"recording 0 of X has shape \(5, 7\), with 4 positions"),
-        ({"positions": PLACES.T}, r"positions have shape \(2, 5\)"),
-        ({"positions": np.zeros((0, 2))}, r"positions have shape \(0, 2\)"),
-        ({"positions": PLACES * 2}, r"position 0 is \(.*\); all must lie in the unit disc"),
-        ({"positions": PLACES * np.nan}, "position 0 is"),
-        ({"positions": PLACES[[0, 1, 2, 3, 0]]}, "two positions are equal"),
-        ({"positions": np.outer(np.arange(5), [0.1, 0.2]), "method": "thin_plate"}, "on one line"),
+        ({"montage": PLACES[:4]}, r"recording 0 of X has shape \(5, 7\), with 4 positions"),
+        ({"montage": PLACES.T}, r"positions have shape \(2, 5\)"),
+        ({"montage": np.zeros((0, 2))}, r"positions have shape \(0, 2\)"),
+        ({"montage": PLACES * 2}, r"position 0 is \(.*\); all must lie in the unit disc"),
+        ({"montage": PLACES * np.nan}, "position 0 is"),
+        ({"montage": PLACES[[0, 1, 2, 3, 0]]}, "two positions are equal"),
+        ({"montage": np.outer(np.arange(5), [0.1, 0.2]), "method": "thin_plate"}, "on one line"),
         ({"shape": (3,)}, r"shape=\(3,\) must be two positive integers"),
         ({"shape": (3, 0)}, "two positive integers"),
         ({"shape": (3, 1.5)}, "two positive integers"),
@@ -122,4 +122,38 @@ def test_one_electrode_is_the_same_everywhere():
 )
 def test_bad_arguments_are_refused(X, change, message):
     with pytest.raises(ValueError, match=message):
-        scalp_frames(**{"X": X, "positions": PLACES} | change)
+        scalp_frames(**{"X": X, "montage": PLACES} | change)
+
+
+def test_names_of_electrodes_are_their_places(X):
+    names = ["F3", "F4", "T7", "T8", "Pz"]
+    np.testing.assert_array_equal(scalp_frames(X, names), scalp_frames(X, PLACES))
+
+
+class Digitized:
+    """What is needed of a montage of MNE."""
+
+    def get_positions(self):
+        angles = np.deg2rad([(80, 0), (40, 90), (0, 0), (40, -90), (90, 180)])
+        names = ["nose", "right", "up", "left", "low"]
+        places = [[np.sin(t) * np.sin(p), np.sin(t) * np.cos(p), np.cos(t)] for t, p in angles]
+        head = 0.09 * np.array(places) + [0, 0, 0.04]
+        return {"ch_pos": dict(zip(names, head, strict=True))}
+
+
+def test_a_montage_is_its_places_in_order(X):
+    places = np.array([[0, 80], [40, 0], [0, 0], [-40, 0], [0, -90]]) / 90
+    np.testing.assert_allclose(scalp_frames(X, Digitized()), scalp_frames(X, places), rtol=1e-9)
+    with pytest.raises(ValueError, match="with 5 positions"):
+        scalp_frames(X[:, :4], Digitized())
+
+
+def test_montages_of_mne():
+    mne = pytest.importorskip("mne")
+    name = "biosemi16"
+    X = np.random.default_rng(0).standard_normal((2, 16, 3))
+    frames = scalp_frames(X, name, (6, 6))
+    assert frames.shape == (2, 3, 6, 6)
+    np.testing.assert_array_equal(
+        frames, scalp_frames(X, mne.channels.make_standard_montage(name), (6, 6))
+    )

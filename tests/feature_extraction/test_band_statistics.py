@@ -82,5 +82,6 @@ def test_units(name, scale):
         "std": one * scale,
         "energy": one * scale**2,
         "log_energy": one + 2 * np.log(scale),
+        "log_variance": one + 2 * np.log(scale),
     }.get(name, one)
     np.testing.assert_allclose(other, expected, rtol=1e-6)

@@ -1,5 +1,7 @@
 """Frames as numbers, against NumPy's percentiles and histogram, and scikit-learn's PCA."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbt.feature_extraction import FrameEmbedder
 
-METHODS = ["percentiles", "histogram", "eigenframes"]
+METHODS = ["percentiles", "histogram", "eigenframes", "moments", "dct", "regions"]
 
 
 @pytest.fixture
@@ -50,7 +52,8 @@ def test_each_frame_is_described_by_itself(X, method):
     np.testing.assert_allclose(panel[3, :, 2], one[0, :, 0], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", METHODS)
+# Of a table the cosines go along its rows: see the tests of the descriptions.
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "dct"])
 def test_a_table_is_its_frames(X, method):
     panel = FrameEmbedder(method).fit_transform(X)
     table = FrameEmbedder(method).fit_transform(X.reshape(45, 12))
@@ -203,7 +206,21 @@ def test_refitting_forgets_the_other_methods(X):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"method": "moments"}, "'method' parameter of FrameEmbedder must be a str among"),
+        ({"method": "deep"}, "'method' parameter of FrameEmbedder must be a str among"),
+        ({"method": []}, r"method=\[\] must be different names among percentiles, histogram"),
+        ({"method": ["dct", "deep"]}, "must be different names among percentiles, histogram"),
+        ({"method": ["dct", "dct"]}, "must be different names among percentiles, histogram"),
+        ({"n_moments": 5}, "'n_moments' parameter"),
+        ({"dct_size": 0}, "'dct_size' parameter"),
+        ({"method": "dct", "dct_size": (2, 0)}, "must be one or two positive integers"),
+        ({"method": "dct", "dct_size": (2, 2, 2)}, "must be one or two positive integers"),
+        ({"method": "regions", "regions": np.ones((3, 4))}, "integers or truth values, got float"),
+        ({"method": "regions", "regions": np.zeros((3, 4), int)}, "has no positive label"),
+        ({"method": "regions", "regions": np.ones((4, 3), int)}, r"shape \(4, 3\), and a frame"),
+        ({"bad_frames": "drop"}, "'bad_frames' parameter"),
+        ({"value_range": (1, 0)}, "must be the least and the greatest value"),
+        ({"value_range": [0, 1, 2]}, "must be the least and the greatest value"),
+        ({"block_size": 0}, "'block_size' parameter"),
         ({"percentiles": ()}, "must be a list of levels"),
         ({"percentiles": [[5, 50]]}, "must be a list of levels"),
         ({"percentiles": 50}, "'percentiles' parameter"),
@@ -253,6 +270,131 @@ def test_save_and_load(X, method, tmp_path):
     back = FrameEmbedder.load(tmp_path / "model")
     np.testing.assert_array_equal(back.transform(X), embedder.transform(X))
     np.testing.assert_array_equal(back.get_feature_names_out(), embedder.get_feature_names_out())
+
+
+def test_several_methods_at_once(X):
+    together = FrameEmbedder(METHODS, n_components=3).fit(X)
+    alone = [FrameEmbedder(method, n_components=3).fit(X) for method in METHODS]
+    panel = np.concatenate([embedder.transform(X) for embedder in alone], axis=1)
+    np.testing.assert_allclose(together.transform(X), panel, rtol=1e-12)
+    names = np.concatenate([embedder.get_feature_names_out() for embedder in alone])
+    assert together.get_feature_names_out().tolist() == names.tolist()
+    assert together.n_features_out_ == panel.shape[1] == len(set(names))
+
+
+@pytest.mark.parametrize("methods", ["eigenframes", ["moments", "eigenframes", "dct"]])
+def test_inverse_of_eigenframes(X, methods):
+    embedder = FrameEmbedder(methods, n_components=12).fit(X)
+    panel = embedder.transform(X)
+    np.testing.assert_allclose(embedder.inverse_transform(panel), X, atol=1e-12)
+    assert embedder.inverse_transform(panel.astype(np.float32)).dtype == np.float32
+    recordings = [recording[: 9 - i] for i, recording in enumerate(X)]
+    back = embedder.inverse_transform(embedder.transform(recordings))
+    for frames, original in zip(back, recordings, strict=True):
+        np.testing.assert_allclose(frames, original, atol=1e-12)
+    table = X.reshape(45, 12)
+    embedder.fit(table)
+    np.testing.assert_allclose(embedder.inverse_transform(embedder.transform(table)), table)
+
+
+def test_few_eigenframes_give_the_nearest_frames(X):
+    embedder = FrameEmbedder("eigenframes", n_components=4).fit(X)
+    back = embedder.inverse_transform(embedder.transform(X)).reshape(45, 12)
+    pca = PCA(4).fit(X.reshape(45, 12))
+    expected = pca.inverse_transform(pca.transform(X.reshape(45, 12)))
+    np.testing.assert_allclose(back, expected, atol=1e-12)
+
+
+def test_what_has_no_inverse_is_told(X):
+    embedder = FrameEmbedder("dct").fit(X)
+    assert not hasattr(embedder, "inverse_transform")
+    embedder = FrameEmbedder("eigenframes", n_components=3).fit(X)
+    with pytest.raises(ValueError, match=r"shape \(n, 3, n_times\) .* got \(5, 2, 9\)"):
+        embedder.inverse_transform(embedder.transform(X)[:, :2])
+    with pytest.raises(ValueError, match=r"got \(5, 3\)"):
+        embedder.inverse_transform(embedder.transform(X)[..., 0])
+
+
+# --- frames that show nothing, and more frames than memory ---------------------------------------
+
+
+def spoilt(X):
+    """Blank frames 3 and 4 of recording 1, a saturated one at the end of recording 2."""
+    spoilt = X.copy()
+    spoilt[1, 3:5] = 0.0
+    spoilt[2, 8] = 50.0
+    spoilt[2, 8, 0, :2] = 1.0
+    return spoilt
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bad_frames_are_not_learnt_from_and_bridged(X, method):
+    options = {"value_range": (-50, 50), "n_components": 3}
+    good = np.ones((5, 9), bool)
+    good[1, 3:5] = good[2, 8] = False
+    expected = FrameEmbedder(method, **options).fit(X[good][None]).transform(X)
+    skipping = FrameEmbedder(method, bad_frames="skip", **options).fit(spoilt(X))
+    panel = skipping.transform(spoilt(X))
+    np.testing.assert_allclose(panel.transpose(0, 2, 1)[good], expected.transpose(0, 2, 1)[good])
+    assert np.isfinite(panel).all()
+    bridging = FrameEmbedder(method, bad_frames="interpolate", **options).fit(spoilt(X))
+    panel = bridging.transform(spoilt(X))
+    np.testing.assert_allclose(panel.transpose(0, 2, 1)[good], expected.transpose(0, 2, 1)[good])
+    step = (expected[1, :, 5] - expected[1, :, 2]) / 3
+    np.testing.assert_allclose(panel[1, :, 3], expected[1, :, 2] + step, atol=1e-12)
+    np.testing.assert_allclose(panel[1, :, 4], expected[1, :, 2] + 2 * step, atol=1e-12)
+    np.testing.assert_allclose(panel[2, :, 8], expected[2, :, 7], atol=1e-12)
+
+
+def test_a_dead_frame_spoils_what_is_kept_and_not_what_is_skipped(X):
+    dead = X.copy()
+    dead[0, 0] = 1e3
+    kept = FrameEmbedder("eigenframes", n_components=2).fit(dead)
+    assert np.ptp(kept.eigenframes_[0]) < 0.05  # a flat picture: the dead frame alone
+    clean = FrameEmbedder("eigenframes", n_components=2, bad_frames="skip").fit(dead)
+    others = FrameEmbedder("eigenframes", n_components=2).fit(X.reshape(1, 45, 3, 4)[:, 1:])
+    np.testing.assert_allclose(clean.components_, others.components_, atol=1e-9)
+
+
+def test_nothing_but_bad_frames():
+    X = np.arange(6.0)[None, :, None, None] * np.ones((1, 6, 2, 2))
+    embedder = FrameEmbedder(["eigenframes", "moments"], bad_frames="interpolate").fit(X)
+    panel = embedder.transform(X)
+    assert np.isfinite(panel).all()
+    np.testing.assert_allclose(panel[0, -4], np.arange(6.0))
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 100])
+@pytest.mark.parametrize("bad_frames", ["keep", "interpolate"])
+def test_blocks_change_nothing(X, size, bad_frames):
+    options = {"n_components": 5, "bad_frames": bad_frames}
+    whole = FrameEmbedder(METHODS, **options).fit(spoilt(X))
+    blocks = FrameEmbedder(METHODS, **options, block_size=size).fit(spoilt(X))
+    expected = whole.transform(spoilt(X))
+    np.testing.assert_allclose(blocks.transform(spoilt(X)), expected, atol=1e-9)
+    np.testing.assert_allclose(blocks.mean_, whole.mean_, atol=1e-12)
+    shares = whole.explained_variance_ratio_
+    np.testing.assert_allclose(blocks.explained_variance_ratio_, shares, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_memory_mapped_frames_are_never_all_in_memory(dtype, tmp_path):
+    rng, shape = np.random.default_rng(0), (40, 100, 32, 32)
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", dtype, shape)
+    for recording in X:
+        recording[:] = rng.integers(0, 200, shape[1:])
+    X.flush()
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    embedder = FrameEmbedder(["eigenframes", "moments"], n_components=3, block_size=64)
+    tracemalloc.start()
+    panel = embedder.fit(mapped).transform(mapped)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert panel.shape == (40, 7, 100)
+    # 4 M pixels; the covariance and its eigenvectors take 8 MB each, a block half a megabyte.
+    assert peak < 45e6
+    # All frames as floats are 33 MB, which a copy or two would have shown.
+    np.testing.assert_allclose(panel[:, 3], X.mean(axis=(2, 3), dtype=float), rtol=1e-5)
 
 
 def test_fit_comes_first(X):

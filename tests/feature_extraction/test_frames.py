@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_dbt._base import DBTEstimator
+from sklearn_dbt.feature_extraction import _frames
 from sklearn_dbt.feature_extraction._frames import Frames, check_frames
 
 
@@ -142,3 +143,26 @@ def test_more_or_fewer_frames_than_in_fit_are_welcome(X):
     viewer = Viewer().fit(X)
     assert viewer.view(X[:1, :2]).lengths.tolist() == [2]
     assert viewer.view(ragged_list(X)).lengths.tolist() == [7, 6, 5]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 21, 50, None])
+def test_blocks_hold_all_frames_in_order(X, size):
+    for given in (X, ragged_list(X), X.swapaxes(2, 3).copy().swapaxes(2, 3)):
+        frames = check_frames(Viewer(), given, reset=True)
+        blocks = list(frames.blocks(size))
+        sizes = [len(block) for block in blocks]
+        assert all(n == size for n in sizes[:-1]) or size is None
+        assert max(sizes) <= (size or 21)
+        np.testing.assert_array_equal(np.concatenate(blocks), frames.pixels)
+
+
+def test_integers_are_read_where_they_are(X, monkeypatch):
+    counts = (100 * X).astype(np.int16)
+    frames = check_frames(Viewer(), counts, reset=True)
+    assert frames.recordings is counts
+    (block,) = frames.blocks()
+    np.testing.assert_array_equal(block, counts.reshape(21, 8).astype(float))
+    # What is not finite is found in whichever block it is.
+    monkeypatch.setattr(_frames, "BLOCK", 16)
+    with pytest.raises(ValueError, match="NaN: recording 2, frame 3, row 1, column 0"):
+        check_frames(Viewer(), put(X, (2, 3, 1, 0), np.nan), reset=True)

@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import pywt
+import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -15,7 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_dbt.feature_extraction import WaveletEmbedder
+from sklearn_dbt.feature_extraction import WaveletEmbedder, _learned_wavelet
+from sklearn_dbt.feature_extraction._circular_bands import ContinuousTransform
+from sklearn_dbt.feature_extraction._learned_wavelet import learn_filters
+from sklearn_dbt.feature_extraction._packet_bands import PacketTransform, best_basis
+from sklearn_dbt.feature_extraction._shrinkage import shrink
 
 TRANSFORMS = ("dwt", "swt", "packet")
 OUTPUTS = ("series", "features", "denoised")
@@ -42,7 +47,9 @@ def ragged(X):
         WaveletEmbedder(output="features", statistics=ALL_STATISTICS, sampling_rate=100),
         WaveletEmbedder(output="denoised", noise="level", threshold="garrote"),
         WaveletEmbedder("bior2.2", 1, "reflect", "swt"),
-        WaveletEmbedder("sym3", 2, "antireflect", "packet", "denoised"),
+        WaveletEmbedder("sym3", 2, "antireflect", "packet", "denoised", selection="bayes"),
+        WaveletEmbedder(transform="cwt", level=2, n_voices=2, output="features"),
+        WaveletEmbedder("haar", 2, transform="packet", best_basis="shannon", learn_wavelet=True),
     ]
 )
 def test_scikit_learn_checks(estimator, check):
@@ -178,6 +185,140 @@ def test_denoising_is_pywavelets_threshold(X):
             bands[k] = pywt.threshold(bands[k], sigma * np.sqrt(2 * np.log(64)), "soft")
         expected = pywt.waverec(bands, "db2", "periodization")
         np.testing.assert_allclose(denoised[i], expected, atol=1e-12)
+
+
+def test_selections_of_the_threshold(X):
+    outputs = {}
+    for selection in ("universal", "sure", "bayes"):
+        embedder = WaveletEmbedder("db2", 3, output="denoised", selection=selection)
+        outputs[selection] = embedder.fit_transform(X)
+        bands = pywt.wavedec(X, "db2", "periodization", 3, axis=-1)
+        bands = shrink(bands, 64, "soft", "finest", selection)
+        expected = pywt.waverec(bands, "db2", "periodization", axis=-1)
+        np.testing.assert_allclose(outputs[selection], expected, atol=1e-12)
+    assert not np.allclose(outputs["universal"], outputs["bayes"])
+    assert not np.allclose(outputs["sure"], outputs["bayes"])
+
+
+@pytest.mark.parametrize("transform", [*TRANSFORMS, "cwt"])
+def test_drifts_are_dropped_with_the_lowest_band(X, transform):
+    options = {"level": 3, "mode": "symmetric", "transform": transform, "output": "denoised"}
+    kept = WaveletEmbedder(**options).fit_transform(X)
+    dropped = WaveletEmbedder(**options, lowest="drop").fit_transform(X)
+    series = WaveletEmbedder(**options | {"output": "series"}).fit_transform(X)
+    lowest = series.reshape(5, 3, -1, 64)[:, :, 0]
+    np.testing.assert_allclose(kept - dropped, lowest, atol=1e-9)
+
+
+# --- what fit learns -----------------------------------------------------------------------------
+
+
+def chirps(n=128, shape=(6, 2)):
+    t, rng = np.arange(n), np.random.default_rng(0)
+    rate = rng.uniform(0.001, 0.002, (*shape, 1))
+    return np.cos(2 * np.pi * rate * t**2) + 0.1 * rng.normal(size=(*shape, n))
+
+
+@pytest.mark.parametrize("cost", ["shannon", "log_energy", "l1"])
+def test_best_basis_is_learnt_in_fit_and_kept(cost, tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.cos(0.1 * np.arange(128)) + 3 * (rng.random((6, 2, 128)) < 0.02)
+    embedder = WaveletEmbedder("db2", 3, transform="packet", best_basis=cost, sampling_rate=10)
+    series = embedder.fit_transform(X)
+    packets = PacketTransform("db2", "periodization", 3)
+    assert tuple(embedder.bands_) == best_basis(packets, [X], cost)
+    assert 2 < len(embedder.bands_) < 8
+    np.testing.assert_allclose(embedder.inverse_transform(series), X, atol=1e-12)
+    np.testing.assert_allclose(embedder.band_edges_[-1, 1], 5)
+    # Other recordings do not change it, and neither do their lengths.
+    np.testing.assert_array_equal(embedder.transform(X[:2]), series[:2])
+    assert embedder.transform(X[..., :100]).shape[1] == series.shape[1]
+    embedder.save(tmp_path / "embedder")
+    np.testing.assert_array_equal(WaveletEmbedder.load(tmp_path / "embedder").transform(X), series)
+    embedder.set_params(best_basis=None).fit(X)
+    assert len(embedder.bands_) == 8
+
+
+def test_best_basis_of_ragged_recordings(X):
+    embedder = WaveletEmbedder("db2", 3, transform="packet", best_basis="l1").fit(ragged(X))
+    groups = [X[i::3, :, : 64 - 3 * i] for i in range(3)]
+    packets = PacketTransform("db2", "periodization", 3)
+    assert tuple(embedder.bands_) == best_basis(packets, groups, "l1")
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_learnt_wavelets_lose_nothing(transform, tmp_path, monkeypatch):
+    monkeypatch.setattr(_learned_wavelet, "ROUNDS", ((2, 3),))
+    X = chirps()
+    embedder = WaveletEmbedder("db2", 3, "symmetric", transform, learn_wavelet=True)
+    series = embedder.fit_transform(X)
+    filters, curve = learn_filters([X], [None], "db2", 3, "shannon")
+    np.testing.assert_allclose(embedder.filters_, filters, atol=1e-12)
+    np.testing.assert_allclose(embedder.objective_curve_, curve, rtol=1e-12)
+    assert curve[-1] < curve[0]
+    np.testing.assert_allclose(embedder.inverse_transform(series), X, atol=1e-12)
+    denoiser = clone(embedder).set_params(output="denoised", noise="level").fit(0 * X)
+    np.testing.assert_array_equal(denoiser.transform(0 * X), 0 * X)
+    embedder.save(tmp_path / "embedder")
+    np.testing.assert_array_equal(WaveletEmbedder.load(tmp_path / "embedder").transform(X), series)
+    embedder.set_params(learn_wavelet=False).fit(X)
+    assert not hasattr(embedder, "filters_")
+    assert not hasattr(embedder, "objective_curve_")
+
+
+def test_a_wavelet_is_learnt_to_tell_classes_apart():
+    rng, y = np.random.default_rng(0), np.arange(40) % 2
+    t = np.arange(64)
+    X = np.cos(2 * np.pi * (0.22 + 0.06 * y[:, None, None]) * t + rng.uniform(0, 6, (40, 1, 1)))
+    X += 0.5 * rng.normal(size=X.shape)
+
+    def overlap(bands, y):
+        log_energy = torch.stack([band.square().mean((1, 2)).log() for band in bands])
+        classes = [log_energy[:, torch.from_numpy(y == k)] for k in (0, 1)]
+        between = (classes[0].mean(1) - classes[1].mean(1)).square()
+        return -(between / sum(c.var(1) for c in classes)).sum()
+
+    embedder = WaveletEmbedder("db3", 1, learn_wavelet=True, objective=overlap).fit(X, y)
+    assert embedder.objective_curve_[-1] < 1.05 * embedder.objective_curve_[0] < 0
+    # Labels stay with their recordings when lengths part them.
+    seen = []
+
+    def remember(bands, y):
+        seen.append((len(bands[0]), y.tolist()))
+        return bands[0].square().mean()
+
+    recordings = [X[0], X[1, :, :60], X[2], X[3, :, :60], X[4]]
+    embedder.set_params(objective=remember).fit(recordings, [3, 4, 5, 6, 7])
+    assert seen[:2] == [(2, [4, 6]), (3, [3, 5, 7])]
+
+
+# --- the continuous transform --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wavelet", [None, "morlet", "mexican_hat"])
+def test_continuous_bands(X, wavelet):
+    embedder = WaveletEmbedder(wavelet, 3, transform="cwt", n_voices=2, sampling_rate=64).fit(X)
+    series = embedder.transform(X)
+    assert embedder.bands_ == ["a3", "s6", "s5", "s4", "s3", "s2", "s1"]
+    np.testing.assert_allclose(embedder.band_edges_[[0, -1]], [[0, 4], [32 * 2**-0.5, 32]])
+    assert series.shape == (5, 21, 64)
+    np.testing.assert_allclose(embedder.inverse_transform(series), X, atol=1e-12)
+    table = embedder.set_params(output="features", statistics=["energy", "std"]).transform(X)
+    transform = ContinuousTransform(wavelet or "morlet", "periodization", 3, 2)
+    bands = transform.analysis(X[1, 2])
+    column = embedder.get_feature_names_out().tolist().index("ch2_s6_4-5.65685Hz_energy")
+    assert table[1, column] == pytest.approx(np.mean(np.abs(bands[1]) ** 2))
+    seen = np.abs(bands[1]) if np.iscomplexobj(bands[1]) else bands[1]
+    assert table[1, column + 1] == pytest.approx(np.std(seen))
+    embedder.set_params(output="denoised")
+    smooth = np.sin(2 * np.pi * np.arange(64) / 32)
+    noisy = smooth + 0.3 * X
+    assert np.mean((embedder.transform(noisy) - smooth) ** 2) < 0.5 * 0.09
+
+
+def test_default_level_of_continuous_bands():
+    for n, level in ((2, 1), (63, 2), (64, 3), (1024, 7)):
+        assert WaveletEmbedder(transform="cwt").fit(np.ones((1, 1, n))).level_ == level
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -375,8 +516,21 @@ def test_pipeline_and_grid_search():
         ({"wavelet": "db99"}, r"wavelet.* must be a str among .*'db4'.*Got 'db99'"),
         ({"wavelet": "morl"}, r"wavelet.* must be a str among .*'db4'.*Got 'morl'"),
         ({"mode": "wrap"}, r"mode.* must be a str among .*'periodization'.*Got 'wrap'"),
-        ({"transform": "cwt"}, r"transform.* must be a str among .*'packet'.*Got 'cwt'"),
+        ({"transform": "dft"}, r"transform.* must be a str among .*'packet'.*Got 'dft'"),
         ({"output": "bands"}, r"output.* must be a str among .*'series'.*Got 'bands'"),
+        ({"wavelet": "morlet"}, r"transform='dwt' takes discrete wavelets, got 'morlet'"),
+        (
+            {"wavelet": "db4", "transform": "cwt"},
+            r"transform='cwt' takes 'morlet' and 'mexican_hat', got 'db4'",
+        ),
+        ({"transform": "cwt", "learn_wavelet": True}, "learns discrete filters"),
+        ({"learn_wavelet": True, "wavelet": "bior2.2"}, "wavelet must be orthogonal"),
+        ({"selection": "sure", "threshold": "hard"}, r"needs threshold='soft' or 'garrote'"),
+        ({"selection": "fdr"}, r"selection.* must be a str among .*'universal'.*Got 'fdr'"),
+        ({"lowest": "shrink"}, r"lowest.* must be a str among .*'keep'.*Got 'shrink'"),
+        ({"best_basis": "gini"}, r"best_basis.* must be a str among .*'shannon'.*Got 'gini'"),
+        ({"objective": "gini"}, r"objective.* must be a str among .*'shannon'.*Got 'gini'"),
+        ({"n_voices": 0}, r"n_voices.* must be an int in the range \[1, inf\).*Got 0"),
         ({"threshold": "firm"}, r"threshold.* must be a str among .*'soft'.*Got 'firm'"),
         ({"noise": "all"}, r"noise.* must be a str among .*'finest'.*Got 'all'"),
         ({"level": 0}, r"level.* must be an int in the range \[1, inf\).*Got 0"),
