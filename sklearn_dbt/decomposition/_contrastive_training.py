@@ -1,4 +1,4 @@
-"""What training by telling segments apart takes: loss, batches and the fall of the rate."""
+"""What training several networks side by side takes: batches, rates and reading features."""
 
 from __future__ import annotations
 
@@ -8,81 +8,47 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.nn import functional
 
-from sklearn_dbt._training import Batches, TensorDataset
-from sklearn_dbt.nn.encoders import Restarts, TimeContrastiveNetwork
+from sklearn_dbt._training import Batches
+from sklearn_dbt.decomposition._method import Drawn, Method
+from sklearn_dbt.decomposition._points import WhitePoints
+from sklearn_dbt.nn.encoders import Restarts
 
 # Time points that go through a network at once outside training.
 POINTS_AT_ONCE = 65536
+# From so many times the samples of an epoch on, drawing with replacement repeats few of them.
+MANY_TIMES = 32
 
 
-def contrastive_loss(logits: Tensor, segments: Tensor, reduction: str = "none") -> Tensor:
-    """Cross-entropy of the segments under each of several networks.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n_points, n_networks, n_segments)
-        What the networks say.
-    segments : Tensor of int64, shape (n_points,)
-        Segment of each point.
-    reduction : {"none", "mean", "sum"}, default="none"
-        As in :func:`torch.nn.functional.cross_entropy`.
-
-    Returns
-    -------
-    Tensor of shape (n_points, n_networks)
-        Or a scalar, with another `reduction`.
-    """
-    n_points, n_networks, _ = logits.shape
-    repeated = segments[:, None].expand(n_points, n_networks).flatten()
-    loss = functional.cross_entropy(logits.flatten(0, 1), repeated, reduction=reduction)
-    return loss.reshape(n_points, n_networks) if reduction == "none" else loss
-
-
-def held_out_losses(restarts: Restarts, watched: TensorDataset) -> np.ndarray:
-    """Mean contrastive loss of each network on held-out points.
+def held_out_losses(method: Method, restarts: Restarts, watched: Drawn) -> np.ndarray:
+    """Mean loss of each network on held-out examples.
 
     Parameters
     ----------
+    method : Method
+        Knows the loss.
     restarts : Restarts
         The networks.
-    watched : TensorDataset
-        Points and their segments.
+    watched : Drawn
+        The examples.
 
     Returns
     -------
     ndarray of shape (n_networks,)
     """
     with torch.no_grad():
-        losses = contrastive_loss(restarts(watched.inputs), watched.targets).mean(dim=0)
+        losses = method.loss(restarts(**watched.shown), watched.targets).mean(dim=0)
     return losses.cpu().numpy()
 
 
-def chance_loss(train: Tensor, watched: Tensor) -> float:
-    """Contrastive loss of guessing by how frequent the segments are.
-
-    Parameters
-    ----------
-    train, watched : Tensor of int64
-        Segments of the points trained on, and of those held out.
-
-    Returns
-    -------
-    float
-    """
-    counts = torch.bincount(train, minlength=int(watched.max()) + 1).double()
-    return float(-torch.log(counts / counts.sum())[watched].mean())
-
-
-def network_features(network: TimeContrastiveNetwork, inputs: Tensor) -> np.ndarray:
+def network_features(network: nn.Module, inputs: Tensor | WhitePoints) -> np.ndarray:
     """Features of many points, a part at a time.
 
     Parameters
     ----------
-    network : TimeContrastiveNetwork
-        The network.
-    inputs : Tensor of shape (n_points, n_directions)
+    network : Module
+        Has a method ``features``.
+    inputs : Tensor of shape (n_points, n_directions) or WhitePoints
         Whitened points.
 
     Returns
@@ -106,7 +72,8 @@ class SampledBatches(Batches):
     generator : torch.Generator
         Draws.
     max_samples : int, default=None
-        Most rows of an epoch; None is all.
+        Most rows of an epoch; None is all. Where that is a small part of them, a row may come
+        twice.
     """
 
     def __init__(self, dataset, batch_size, generator, max_samples=None):
@@ -118,18 +85,20 @@ class SampledBatches(Batches):
         return math.ceil(min(n, self.max_samples or n) / self.batch_size)
 
     def _permutation(self, n: int) -> Tensor:
+        if self.max_samples is not None and n > MANY_TIMES * self.max_samples:
+            return torch.randint(n, (self.max_samples,), generator=self.generator)
         return super()._permutation(n)[: self.max_samples]
 
 
-class FusedAdam(torch.optim.Adam):
-    """Adam in one kernel a step, which matters where networks are small.
+class FusedAdamW(torch.optim.AdamW):
+    """AdamW in one kernel a step, which matters where networks are small.
 
     Parameters
     ----------
     params : iterable of Tensor
         What it changes.
     **options
-        Of :class:`torch.optim.Adam`.
+        Of :class:`torch.optim.AdamW`.
     """
 
     def __init__(self, params, **options):
@@ -146,11 +115,11 @@ class CosineDecay(Callback):
     ----------
     learning_rate : float
         Rate :math:`\eta` of the first epoch.
-    n_epochs : int
-        Number :math:`E` of epochs of a training.
+    n_epochs : int or float
+        Number :math:`E` of epochs of a training; infinity keeps the rate.
     """
 
-    def __init__(self, learning_rate: float, n_epochs: int):
+    def __init__(self, learning_rate: float, n_epochs: float):
         self.learning_rate = learning_rate
         self.n_epochs = n_epochs
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
 from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn.utils.metaestimators import available_if
 from skorch import NeuralNet
-from torch import Tensor
 
 from sklearn_dbt._base import Panel, check_panel, series_names
 from sklearn_dbt._compat import (
@@ -24,39 +26,53 @@ from sklearn_dbt._training import (
     TRAINING_CONSTRAINTS,
     NeuralEstimator,
     Progress,
-    TensorDataset,
     WeightedLoss,
     draw_seeds,
     isolated_rng,
     keeps_old_fit,
     make_net,
     resolve_device,
+    seeded_generator,
+)
+from sklearn_dbt.decomposition._checks import (
+    as_components,
+    check_n_components,
+    check_resumable,
+    check_same_network,
 )
 from sklearn_dbt.decomposition._component_statistics import STATISTICS, component_statistics
 from sklearn_dbt.decomposition._contrastive_training import (
     CosineDecay,
-    FusedAdam,
+    FusedAdamW,
     SampledBatches,
-    chance_loss,
-    contrastive_loss,
     forget_missing,
     held_out_losses,
     network_features,
 )
+from sklearn_dbt.decomposition._identifiability import modulation_rank
+from sklearn_dbt.decomposition._method import Examples, Method, Recorded
+from sklearn_dbt.decomposition._methods import METHODS, make_method
+from sklearn_dbt.decomposition._points import Points, WhitePoints, evenly_spaced
 from sklearn_dbt.decomposition._segments import (
     check_segments,
     hold_out_blocks,
-    join,
     label_segments,
-    whitening_of,
 )
-from sklearn_dbt.decomposition._unmixing import unmix
-from sklearn_dbt.nn.encoders import Restarts, TimeContrastiveNetwork
+from sklearn_dbt.nn.encoders import Restarts
 
 # Held-out time points that are looked at after each epoch.
 MOST_WATCHED = 4096
 # What this estimator does not have of the parameters that trained networks share.
-NOT_HERE = {"weight_decay", "early_stopping"}
+NOT_HERE = {"early_stopping"}
+
+
+def has_decoder(encoder) -> bool:
+    """Whether components can be decoded; says which method can, where they cannot."""
+    if encoder.method != "ivae":
+        raise AttributeError(
+            f"method={encoder.method!r} has no decoder; inverse_transform needs method='ivae'."
+        )
+    return True
 
 
 class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
@@ -117,6 +133,8 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         Width of each maxout layer; None is three layers of ``max(32, 2 * n_components)``.
     learning_rate : float, default=0.02
         Of the Adam optimizer at the start; it falls to 0 over `max_iter` epochs along a cosine.
+    weight_decay : float, default=0.01
+        Share of its weights, times the learning rate, that a step of AdamW takes off.
     batch_size : int, default=256
         Time points in a step.
     max_iter : int, default=50
@@ -226,7 +244,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     _parameter_constraints: dict = {
         **{name: rule for name, rule in TRAINING_CONSTRAINTS.items() if name not in NOT_HERE},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "method": [StrOptions({"tcl"})],
+        "method": [StrOptions(set(METHODS))],
         "segments": [StrOptions({"recording"}), Interval(Integral, 1, None, closed="left")],
         "remove_offset": ["boolean"],
         "remove_gain": ["boolean"],
@@ -250,6 +268,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         n_init=2,
         hidden_layer_sizes=None,
         learning_rate=0.02,
+        weight_decay=0.01,
         batch_size=256,
         max_iter=50,
         max_samples=8192,
@@ -271,6 +290,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         self.n_init = n_init
         self.hidden_layer_sizes = hidden_layer_sizes
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.max_samples = max_samples
@@ -286,12 +306,13 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     @fit_context(prefer_skip_nested_validation=True)
     @keeps_old_fit
     def fit(self, X, y=None):  # noqa: ARG002
-        """Train the network to tell segments apart, and unmix its features.
+        """Train the network, and bring its components to their standard form.
 
         Parameters
         ----------
         X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
-            Recordings; a list of ``(n_channels, n_times_i)`` arrays when lengths differ.
+            Recordings; a list of ``(n_channels, n_times_i)`` arrays when lengths differ. Arrays
+            on disk (:class:`numpy.memmap`) of more than half a gigabyte are not read as a whole.
         y : None
             Ignored.
 
@@ -306,17 +327,62 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
             windows, more components than linearly independent channels; nothing is trained then.
         """
         resume = self.warm_start and hasattr(self, "unmixing_")
-        panel = check_panel(self, X, reset=not resume, ragged=True, min_times=2)
-        n_windows = check_segments(panel, self.segments, type(self).__name__)
-        labels = label_segments(panel.lengths, n_windows)
-        points = self._join(panel)
+        panel, labels = self._check(X, reset=not resume)
+        points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
         if resume:
-            self._check_resumable(panel, labels)
+            check_resumable(self, panel, labels)
         else:
-            self._start(panel, points, labels)
+            self._settle(panel, points, labels)
+        recorded = self._recorded(points, labels)
         self._warn_about_segments()
         self._start_curves(resume=resume)
-        self._learn(self._whitened(points), labels, X)
+        if not resume:
+            self.net_ = self._new_net(recorded)
+        self._learn(recorded, X, max_iter=self.max_iter)
+        return self
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    @keeps_old_fit
+    def partial_fit(self, X, y=None):  # noqa: ARG002
+        """Train for one epoch on some recordings, which may be new ones.
+
+        Whitening is that of the first call. Segments are told apart within one call only: what
+        belongs to them in the network begins anew where recordings differ from the last ones, and
+        so does the state of the optimizer. The rate is `learning_rate` throughout. Components are
+        unmixed on the recordings of the call, and keep their places.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
+            Recordings, as in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : NonlinearICAEncoder
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and where `X` has another number of channels or another precision than in
+            the first call.
+        """
+        goes_on = hasattr(self, "unmixing_")
+        panel, labels = self._check(X, reset=not goes_on)
+        points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
+        if goes_on:
+            check_same_network(self, panel)
+            self.n_segments_ = int(labels[-1]) + 1
+        else:
+            self._settle(panel, points, labels)
+        recorded = self._recorded(points, labels)
+        self._warn_about_segments()
+        self._start_curves(resume=goes_on)
+        self.net_ = self._renewed_net(recorded) if goes_on else self._new_net(recorded)
+        places = (self.unmixing_, self.feature_mean_) if goes_on else None
+        self._learn(recorded, X, max_iter=1, constant_rate=True, places=places)
         return self
 
     def transform(self, X):
@@ -340,6 +406,35 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         if self.output == "features":
             return np.stack([component_statistics(recording) for recording in series])
         return series if panel.is_ragged else panel.like_input(np.stack(series))
+
+    @available_if(has_decoder)
+    def inverse_transform(self, X):
+        """Decode components: recordings as they are after offset and gain have been removed.
+
+        Only for ``method="ivae"``, which has a decoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_components, n_times), or list of 2D arrays
+            Components as `transform` gives them with ``output="series"``; for a table, a table.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            Recordings of shape ``(n, n_channels, n_times)``, a list for a list.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of components.
+        """
+        check_is_fitted(self, "unmixing_")
+        components, is_list = as_components(X, self.n_components_, self._n_dims_in == 2)
+        decoded = [self._decode(series) for series in components]
+        if is_list:
+            return decoded
+        panel = np.stack(decoded)
+        return panel[:, 0] if self._n_dims_in == 2 else panel
 
     def get_feature_names_out(self, input_features=None):
         """Names of the components, or columns for a table.
@@ -367,36 +462,85 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _start(self, panel: Panel, points: np.ndarray, labels: np.ndarray) -> None:
-        """Settle sizes, whitening and seeds, and build the networks."""
-        mean = points.mean(axis=0)
-        whitening = whitening_of(points - mean)
-        n_components = self._check_n_components(panel, len(whitening))
+    # --- data ------------------------------------------------------------------------------------
+
+    def _check(self, X, *, reset: bool) -> tuple[Panel, np.ndarray]:
+        panel = check_panel(self, X, reset=reset, ragged=True, min_times=2)
+        if not METHODS[self.method].needs_segments:
+            return panel, label_segments(panel.lengths, 1)
+        n_windows = check_segments(panel, self.segments, type(self).__name__)
+        return panel, label_segments(panel.lengths, n_windows)
+
+    def _settle(self, panel: Panel, points: Points, labels: np.ndarray) -> None:
+        """Settle sizes, whitening and seeds."""
+        mean, whitening = points.whitening()
+        n_components = check_n_components(self, panel, len(whitening))
         self.device_ = str(resolve_device(self.device))
-        self.mean_, self.whitening_ = mean, whitening.astype(panel.dtype)
+        self.mean_, self.whitening_ = mean, whitening
         self.n_components_, self.n_segments_ = n_components, int(labels[-1]) + 1
         sizes = self.hidden_layer_sizes
         self._hidden_sizes = None if sizes is None else list(sizes)
+        self._fitted_method = self.method
         self._seeds = draw_seeds(self.random_state, 4)
-        self.net_ = self._build_net(self.n_init)
+
+    def _recorded(self, points: Points, labels: np.ndarray) -> Recorded:
+        inputs = WhitePoints(points, self.mean_, self.whitening_, self.device_).held()
+        return Recorded(inputs, torch.from_numpy(labels).to(self.device_), points.starts)
+
+    def _components(self, panel: Panel) -> list[np.ndarray]:
+        """Components of each recording, shape (n_components, n_times_i)."""
+        points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
+        inputs = WhitePoints(points, self.mean_, self.whitening_, self.device_)
+        features = network_features(self.net_.module_.networks[0], inputs)
+        components = (self.unmixing_ @ (features - self.feature_mean_).T).astype(panel.dtype)
+        return np.split(components, np.cumsum(panel.lengths)[:-1], axis=1)
+
+    def _decode(self, series: np.ndarray) -> np.ndarray:
+        """Standardised recording behind the components of one."""
+        features = np.linalg.solve(self.unmixing_, series.astype(np.float64)).T + self.feature_mean_
+        z = torch.from_numpy(features.astype(self.whitening_.dtype)).to(self.device_)
+        with torch.no_grad():
+            white = self.net_.module_.networks[0].decode(z).cpu().numpy()
+        recording = white @ np.linalg.pinv(self.whitening_).T + self.mean_
+        return recording.T.astype(series.dtype)
+
+    # --- training --------------------------------------------------------------------------------
+
+    def _method(self) -> Method:
+        return make_method(self.method, self.unmixing, self.n_components_, self._seeds[3])
 
     def _build_net(self, n_networks: int = 1) -> NeuralNet:
+        sizes = len(self.whitening_), self.n_components_, self.n_segments_, self._hidden_sizes
+        method = self._method()
         with isolated_rng(self._seeds[0]):
-            module = Restarts(
-                TimeContrastiveNetwork(
-                    len(self.whitening_), self.n_components_, self.n_segments_, self._hidden_sizes
-                )
-                for _ in range(n_networks)
-            )
+            module = Restarts(method.network(*sizes) for _ in range(n_networks))
+        return self._wrap(module, method)
+
+    def _new_net(self, recorded: Recorded) -> NeuralNet:
+        net = self._build_net(self.n_init)
+        rows, method = evenly_spaced(len(recorded.inputs)), self._method()
+        for network in net.module_.networks:
+            method.start(network, recorded, rows, self.n_components_)
+        return self._wrap(net.module_, method)
+
+    def _renewed_net(self, recorded: Recorded) -> NeuralNet:
+        """Wrap a copy of the trained network, whose segments are those of new recordings."""
+        module, rows = copy.deepcopy(self.net_.module_), evenly_spaced(len(recorded.inputs))
+        if METHODS[self.method].needs_segments:
+            module.networks[0].renew(recorded.inputs[rows], recorded.segments[rows])
+        return self._wrap(module, self._method())
+
+    def _wrap(self, module: Restarts, method: Method) -> NeuralNet:
         dtype = torch.from_numpy(self.whitening_).dtype
         net = make_net(
             module.to(self.device_, dtype),
-            WeightedLoss(contrastive_loss),
+            WeightedLoss(method.loss),
             learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             seed=self._seeds[1],
             device=torch.device(self.device_),
-            optimizer=FusedAdam,
+            optimizer=FusedAdamW,
             callbacks=[("decay", CosineDecay(self.learning_rate, self.max_iter))],
         )
         # skorch's set_params refuses to change iterators of an initialised net.
@@ -404,22 +548,27 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         net.iterator_valid__batch_size = MOST_WATCHED
         return net
 
-    def _learn(self, inputs: Tensor, labels: np.ndarray, X) -> None:
+    def _learn(
+        self, recorded: Recorded, X, *, max_iter: int, constant_rate: bool = False, places=None
+    ) -> None:
         """Train on all but the held-out blocks, keep the best network and unmix its features."""
-        random_state = np.random.RandomState(self._seeds[2])
+        method, random_state = self._method(), np.random.RandomState(self._seeds[2])
+        labels = recorded.segments.cpu().numpy()
         is_held_out = hold_out_blocks(labels, self.validation_fraction, random_state)
         held_out = random_state.permutation(np.flatnonzero(is_held_out))[:MOST_WATCHED]
-        targets = torch.from_numpy(labels).to(inputs.device)
-        kept = torch.from_numpy(np.flatnonzero(~is_held_out)).to(inputs.device)
-        train = TensorDataset(inputs[kept], targets[kept])
-        watched = TensorDataset(inputs[held_out], targets[held_out])
-        self.chance_loss_ = chance_loss(train.targets, watched.targets)
-        self._adopt_parameters()
+        on_device = {"device": recorded.segments.device}
+        kept = torch.as_tensor(np.flatnonzero(~is_held_out), **on_device)
+        rows = torch.as_tensor(held_out, **on_device)
+        draws = seeded_generator(random_state.randint(2**31 - 1))
+        train = Examples(method, recorded, kept, draws)
+        watched = Examples(method, recorded, rows, draws).drawn()
+        self.chance_loss_ = method.chance(recorded, kept, rows)
+        self._adopt_parameters(math.inf if constant_rate else max_iter)
         # Needed for an estimator as of the end of an epoch, which callbacks may ask for.
-        self._training = inputs, labels, watched
+        self._training = method, recorded, watched, places
+        progress = None if constant_rate else Progress(self.tol, self.n_iter_no_change)
         try:
-            progress = Progress(self.tol, self.n_iter_no_change)
-            self._train(train, watched, X=X, progress=progress)
+            self._train(train, watched, X=X, max_iter=max_iter, progress=progress)
         except KeyboardInterrupt:
             self._finish()
             raise
@@ -428,26 +577,30 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         finally:
             del self._training
 
-    def _adopt_parameters(self) -> None:
+    def _adopt_parameters(self, n_epochs: float) -> None:
         """Give the net what may have been set anew since it was built."""
         self.net_.batch_size = self.batch_size
         self.net_.iterator_train__max_samples = self.max_samples
+        for group in self.net_.optimizer_.param_groups:
+            group["weight_decay"] = self.weight_decay
         decay = dict(self.net_.callbacks)["decay"]
-        decay.learning_rate, decay.n_epochs = self.learning_rate, self.max_iter
+        decay.learning_rate, decay.n_epochs = self.learning_rate, n_epochs
 
     def _finish(self) -> None:
         for name, value in self._conclude(self.net_).items():
             setattr(self, name, value)
         forget_missing(self.net_.optimizer_, self.net_.module_)
-        self._warn_about_chance()
+        self._warn_about_identifiability()
 
     def _conclude(self, net: NeuralNet) -> dict:
         """Keep the best network of `net`; return the attributes that come of its features."""
-        inputs, labels, watched = self._training
-        net.module_.keep(int(held_out_losses(net.module_, watched).argmin()))
-        features = network_features(net.module_.networks[0], inputs)
-        strength = torch.linalg.vector_norm(inputs, dim=1).double().cpu().numpy()
-        unmixing = unmix(features, labels, strength, self.unmixing, self._seeds[3])
+        method, recorded, watched, places = self._training
+        net.module_.keep(int(held_out_losses(method, net.module_, watched).argmin()))
+        rows = evenly_spaced(len(recorded.inputs))
+        features = network_features(net.module_.networks[0], recorded.inputs[rows])
+        unmixing = method.unmix(features, recorded, rows)
+        if places is not None:
+            unmixing = unmixing.in_places_of(*places, features)
         return {
             "feature_mean_": unmixing.mean,
             "unmixing_": unmixing.matrix,
@@ -459,75 +612,48 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         fitted = super()._fitted_now()
         return fitted | self._conclude(fitted["net_"])
 
-    def _join(self, panel: Panel) -> np.ndarray:
-        return join(panel, offset=self.remove_offset, gain=self.remove_gain)
-
-    def _whitened(self, points: np.ndarray) -> Tensor:
-        whitened = (points.astype(self.mean_.dtype) - self.mean_) @ self.whitening_.T
-        return torch.from_numpy(whitened).to(self.device_)
-
-    def _components(self, panel: Panel) -> list[np.ndarray]:
-        """Components of each recording, shape (n_components, n_times_i)."""
-        inputs = self._whitened(self._join(panel))
-        features = network_features(self.net_.module_.networks[0], inputs)
-        components = (self.unmixing_ @ (features - self.feature_mean_).T).astype(panel.dtype)
-        return np.split(components, np.cumsum(panel.lengths)[:-1], axis=1)
-
-    def _check_n_components(self, panel: Panel, rank: int) -> int:
-        name, n_channels = type(self).__name__, panel.n_channels
-        n_components = rank if self.n_components is None else self.n_components
-        kind = "a table is a panel of one channel" if panel.is_table else f"X has {n_channels}"
-        if n_components > n_channels:
-            raise ValueError(
-                f"{name}: n_components={n_components} must be at most the number of channels; "
-                f"{kind}."
-            )
-        if rank == 0:
-            raise ValueError(f"{name}: all recordings of X are constant; nothing can be learnt.")
-        if n_components > rank:
-            raise ValueError(
-                f"{name}: n_components={n_components}, but only {rank} of the {n_channels} "
-                "channels are linearly independent (some are constant, or sums of others). Use "
-                f"n_components={rank} or fewer, or None."
-            )
-        return int(n_components)
-
-    def _check_resumable(self, panel: Panel, labels: np.ndarray) -> None:
-        name = type(self).__name__
-        if int(labels[-1]) + 1 != self.n_segments_:
-            raise ValueError(
-                f"{name}: warm_start=True continues on the same segments; X has "
-                f"{int(labels[-1]) + 1} and the last fit had {self.n_segments_}."
-            )
-        sizes = None if self.hidden_layer_sizes is None else list(self.hidden_layer_sizes)
-        if self.n_components not in (None, self.n_components_) or sizes != self._hidden_sizes:
-            raise ValueError(
-                f"{name}: warm_start=True continues with the same network; n_components and "
-                "hidden_layer_sizes cannot change."
-            )
-        if panel.dtype != self.whitening_.dtype:
-            raise ValueError(
-                f"{name}: X is {panel.dtype}, but {self.whitening_.dtype} was seen in the fit that "
-                "this one continues."
-            )
+    # --- warnings --------------------------------------------------------------------------------
 
     def _warn_about_segments(self) -> None:
-        if self.n_segments_ <= self.n_components_:
+        n = self.n_components_
+        least = self._method().least_segments(n)
+        if self.n_segments_ < least:
             warnings.warn(
                 f"{type(self).__name__}: {self.n_segments_} segments cannot identify "
-                f"{self.n_components_} components; at least {self.n_components_ + 1} are needed. "
+                f"{n} components; at least {least} are needed. "
                 "Give more recordings, more segments a recording, or fewer components.",
                 UserWarning,
                 stacklevel=5,
             )
 
-    def _warn_about_chance(self) -> None:
-        best = min(self.validation_loss_curve_, default=0.0)
+    def _warn_about_identifiability(self) -> None:
+        """Warn where nothing was told apart, or too little for as many components."""
+        name, best = type(self).__name__, min(self.validation_loss_curve_, default=0.0)
         if best >= self.chance_loss_:
             warnings.warn(
-                f"{type(self).__name__}: held-out time points are told apart no better than by "
+                f"{name}: held-out time points are told apart no better than by "
                 f"guessing (loss {best:.4g}, chance {self.chance_loss_:.4g}); without their "
                 "offset and gain the segments look alike, and components are not identified.",
                 UserWarning,
                 stacklevel=7,
             )
+            return
+        rank, n = self._modulation_rank(), self.n_components_
+        if rank is not None and rank < n:
+            warnings.warn(
+                f"{name}: the strengths of the {n} components change in {rank} independent ways "
+                f"over the {self.n_segments_} segments, beyond chance; {n} are needed to "
+                "identify them all. Use fewer components, or segments that differ more.",
+                UserWarning,
+                stacklevel=7,
+            )
+
+    def _modulation_rank(self) -> int | None:
+        method, recorded, *_ = self._training
+        if not method.needs_segments or self.n_components_ == 1:
+            return None
+        rows = evenly_spaced(len(recorded.inputs))
+        features = network_features(self.net_.module_.networks[0], recorded.inputs[rows])
+        components = (features - self.feature_mean_) @ self.unmixing_.T
+        strengths = np.abs(components) if method.signed else components
+        return modulation_rank(strengths, recorded.segments.cpu().numpy()[rows])
