@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from sklearn_dbt._training import Batches
+from sklearn_dbt._training import Batches, WeightedLoss
 from sklearn_dbt.decomposition._method import Drawn, Method
 from sklearn_dbt.decomposition._points import WhitePoints
-from sklearn_dbt.nn.encoders import Restarts
+from sklearn_dbt.nn.encoders import Restarts, SourceNetwork
 
 # Time points that go through a network at once outside training.
 POINTS_AT_ONCE = 65536
@@ -90,12 +91,28 @@ class SampledBatches(Batches):
         return super()._permutation(n)[: self.max_samples]
 
 
+class LossOfRestarts(WeightedLoss):
+    """Mean loss of networks side by side in training, and that of the best of them otherwise.
+
+    Parameters
+    ----------
+    loss : callable
+        Loss of each row and network, see :meth:`Method.loss`.
+    """
+
+    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+        wanted, weights = target
+        losses = self.loss(output, wanted, reduction="none")
+        losses = weights.to(losses) @ losses / weights.sum()
+        return losses.mean() if self.training else losses.min()
+
+
 class FusedAdamW(torch.optim.AdamW):
     """AdamW in one kernel a step, which matters where networks are small.
 
     Parameters
     ----------
-    params : iterable of Tensor
+    params : iterable of Tensor, or of dict
         What it changes.
     **options
         Of :class:`torch.optim.AdamW`.
@@ -103,6 +120,44 @@ class FusedAdamW(torch.optim.AdamW):
 
     def __init__(self, params, **options):
         super().__init__(params, fused=True, **options)
+
+
+def parameter_groups(restarts: Restarts) -> list[dict]:
+    """Group parameters by network, and by whether they decay: those of source networks do.
+
+    Parameters
+    ----------
+    restarts : Restarts
+        The networks.
+
+    Returns
+    -------
+    list of dict
+        For an optimizer; ``"place"`` is the number of the network, None where nothing decays.
+    """
+    groups = []
+    for place, network in enumerate(restarts.networks):
+        sources = [m for m in network.modules() if isinstance(m, SourceNetwork)]
+        decaying = [p for module in sources for p in module.parameters()]
+        others = set(network.parameters()) - set(decaying)
+        rest = [p for p in network.parameters() if p in others]
+        groups += [{"params": decaying, "place": place}, {"params": rest, "place": None}]
+    return groups
+
+
+def set_decay(optimizer: torch.optim.Optimizer, decays: Sequence[float]) -> None:
+    """Give each network its weight decay, in turn.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Made of :func:`parameter_groups`; changed in place.
+    decays : sequence of float
+        Taken round and round where there are more networks.
+    """
+    for group in optimizer.param_groups:
+        place = group["place"]
+        group["weight_decay"] = 0.0 if place is None else float(decays[place % len(decays)])
 
 
 class CosineDecay(Callback):
@@ -132,6 +187,30 @@ class CosineDecay(Callback):
         angle = math.pi * self.epoch_ / self.n_epochs
         for group in net.optimizer_.param_groups:
             group["lr"] = self.learning_rate * (1 + math.cos(angle)) / 2
+        self.epoch_ += 1
+
+
+class HeldMessage(Callback):
+    """Let networks that can hold their message do so in the first half of the epochs.
+
+    Parameters
+    ----------
+    n_epochs : int or float
+        Epochs of a training; with infinity it is held throughout.
+    """
+
+    def __init__(self, n_epochs: float):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, **kwargs):  # noqa: ARG002
+        """Begin a new training."""
+        self.epoch_ = 0
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: ARG002
+        """Hold the message, or let it go."""
+        for network in net.module_.networks:
+            if hasattr(network, "holds_message"):
+                network.holds_message = self.epoch_ < self.n_epochs / 2
         self.epoch_ += 1
 
 

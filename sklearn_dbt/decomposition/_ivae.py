@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_dbt.decomposition._gcl import unmix_signed
-from sklearn_dbt.decomposition._method import Method, Recorded
+from sklearn_dbt.decomposition._method import Method, Recorded, segment_entropy
 from sklearn_dbt.decomposition._unmixing import Unmixing
 from sklearn_dbt.nn.encoders import IdentifiableVAE
 
@@ -35,14 +35,18 @@ class VariationalBound(Method):
         return {"x": x, "u": u, "noise": noise.to(x.device)}, u
 
     def loss(self, output: Tensor, targets: Tensor, reduction: str = "none") -> Tensor:  # noqa: ARG002
-        """Negative bound and error of the encoder of x alone, together."""
+        """Sum of the network's terms."""
         loss = output.sum(-1)
         return loss.mean() if reduction == "mean" else loss
 
-    def chance(self, recorded: Recorded, train: Tensor, watched: Tensor) -> float:  # noqa: ARG002
-        """Negative log-likelihood of one Gaussian, which for whitened points is a standard one."""
+    def chance(self, recorded: Recorded, train: Tensor, watched: Tensor) -> float:
+        """Loss of one Gaussian for all segments, which for whitened points is a standard one."""
         x = recorded.inputs[watched]
-        return float(0.5 * (x.square().sum(1).mean() + x.shape[1] * math.log(2 * math.pi)))
+        gaussian = 0.5 * (x.square().sum(1).mean() + x.shape[1] * math.log(2 * math.pi))
+        return float(gaussian) + segment_entropy(recorded, train, watched)
+
+    def least_segments(self, n_components: int) -> int:
+        return 2 * n_components + 1
 
     def unmix(self, features: np.ndarray, recorded: Recorded, rows: np.ndarray) -> Unmixing:
         return unmix_signed(features, recorded, rows)

@@ -171,6 +171,24 @@ def true_and_false(n_rows: int, like: Tensor) -> Tensor:
     return torch.tensor([1.0, 0.0], dtype=like.dtype, device=like.device).expand(n_rows, 2)
 
 
+def segment_entropy(recorded: Recorded, train: Tensor, watched: Tensor) -> float:
+    """Mean loss of guessing segments by how frequent they are.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        The points.
+    train, watched : Tensor of int64
+        Rows that were counted, and those that are guessed.
+
+    Returns
+    -------
+    float
+    """
+    counts = torch.bincount(recorded.segments[train], minlength=recorded.n_segments).double()
+    return float(-torch.log(counts / counts.sum())[recorded.segments[watched]].mean())
+
+
 def pick(among: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Draw `n` of the rows, with replacement."""
     places = torch.randint(len(among), (n,), generator=generator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from sklearn_dbt._training import (
     TRAINING_CONSTRAINTS,
     NeuralEstimator,
     Progress,
-    WeightedLoss,
     draw_seeds,
     isolated_rng,
     keeps_old_fit,
@@ -44,10 +43,14 @@ from sklearn_dbt.decomposition._component_statistics import STATISTICS, componen
 from sklearn_dbt.decomposition._contrastive_training import (
     CosineDecay,
     FusedAdamW,
+    HeldMessage,
+    LossOfRestarts,
     SampledBatches,
     forget_missing,
     held_out_losses,
     network_features,
+    parameter_groups,
+    set_decay,
 )
 from sklearn_dbt.decomposition._identifiability import modulation_rank
 from sklearn_dbt.decomposition._method import Examples, Method, Recorded
@@ -243,6 +246,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
 
     _parameter_constraints: dict = {
         **{name: rule for name, rule in TRAINING_CONSTRAINTS.items() if name not in NOT_HERE},
+        "weight_decay": [Interval(Real, 0, None, closed="left"), "array-like"],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "method": [StrOptions(set(METHODS))],
         "segments": [StrOptions({"recording"}), Interval(Integral, 1, None, closed="left")],
@@ -268,10 +272,10 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         n_init=2,
         hidden_layer_sizes=None,
         learning_rate=0.02,
-        weight_decay=0.01,
-        batch_size=256,
+        weight_decay=(0.01, 0.3),
+        batch_size=512,
         max_iter=50,
-        max_samples=8192,
+        max_samples=32_768,
         tol=1e-4,
         n_iter_no_change=12,
         validation_fraction=0.1,
@@ -534,15 +538,18 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         dtype = torch.from_numpy(self.whitening_).dtype
         net = make_net(
             module.to(self.device_, dtype),
-            WeightedLoss(method.loss),
+            LossOfRestarts(method.loss),
             learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             seed=self._seeds[1],
             device=torch.device(self.device_),
             optimizer=FusedAdamW,
-            callbacks=[("decay", CosineDecay(self.learning_rate, self.max_iter))],
+            callbacks=[
+                ("decay", CosineDecay(self.learning_rate, self.max_iter)),
+                ("held", HeldMessage(self.max_iter)),
+            ],
         )
+        net.optimizer_ = FusedAdamW(parameter_groups(net.module_), lr=self.learning_rate)
         # skorch's set_params refuses to change iterators of an initialised net.
         net.iterator_train = SampledBatches
         net.iterator_valid__batch_size = MOST_WATCHED
@@ -581,10 +588,10 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         """Give the net what may have been set anew since it was built."""
         self.net_.batch_size = self.batch_size
         self.net_.iterator_train__max_samples = self.max_samples
-        for group in self.net_.optimizer_.param_groups:
-            group["weight_decay"] = self.weight_decay
-        decay = dict(self.net_.callbacks)["decay"]
-        decay.learning_rate, decay.n_epochs = self.learning_rate, n_epochs
+        set_decay(self.net_.optimizer_, np.ravel(self.weight_decay))
+        callbacks = dict(self.net_.callbacks)
+        callbacks["decay"].learning_rate = self.learning_rate
+        callbacks["decay"].n_epochs = callbacks["held"].n_epochs = n_epochs
 
     def _finish(self) -> None:
         for name, value in self._conclude(self.net_).items():

@@ -69,12 +69,17 @@ class Points:
 
     def whitening(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean of the points, and the matrix that whitens them when it is subtracted."""
-        mean = sum(piece.sum(axis=0) for piece in self.pieces()) / len(self)
-        scatter = sum((piece - mean).T @ (piece - mean) for piece in self.pieces())
-        return mean.astype(self.dtype), whitening_of(scatter / len(self), self.dtype)
+        total = sum(piece.sum(axis=0, dtype=np.float64) for piece in self.pieces())
+        mean = (total / len(self)).astype(self.dtype)
+        scatter = sum(_scatter(piece - mean) for piece in self.pieces())
+        return mean, whitening_of(scatter / len(self), self.dtype)
 
     def _standardised(self, i: int, values: np.ndarray) -> np.ndarray:
         return ((values - self.offsets[i][:, None]) * self.gains[i]).T
+
+
+def _scatter(points: np.ndarray) -> np.ndarray:
+    return (points.T @ points).astype(np.float64)
 
 
 class WhitePoints:

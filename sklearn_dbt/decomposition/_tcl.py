@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sklearn_dbt.decomposition._method import Method, Recorded
+from sklearn_dbt.decomposition._method import Method, Recorded, segment_entropy
 from sklearn_dbt.decomposition._unmixing import Unmixing, unmix
 from sklearn_dbt.nn.encoders import TimeContrastiveNetwork
 
@@ -41,8 +41,7 @@ class TimeContrast(Method):
         return loss.reshape(n_points, n_networks) if reduction == "none" else loss
 
     def chance(self, recorded: Recorded, train: Tensor, watched: Tensor) -> float:
-        counts = torch.bincount(recorded.segments[train], minlength=recorded.n_segments).double()
-        return float(-torch.log(counts / counts.sum())[recorded.segments[watched]].mean())
+        return segment_entropy(recorded, train, watched)
 
     def unmix(self, features: np.ndarray, recorded: Recorded, rows: np.ndarray) -> Unmixing:
         labels = recorded.segments[rows].cpu().numpy()

@@ -3,7 +3,6 @@
 from ._generalized_contrastive import GeneralizedContrastiveNetwork
 from ._identifiable_vae import IdentifiableVAE
 from ._joint_diagonalization import JointDiagonalization, joint_diagonalize, separability
-from ._maxout import Maxout
 from ._permutation_contrastive import ComponentwiseNetworks, PermutationContrastiveNetwork
 from ._restarts import Restarts
 from ._source_network import SourceNetwork
@@ -14,7 +13,6 @@ __all__ = [
     "GeneralizedContrastiveNetwork",
     "IdentifiableVAE",
     "JointDiagonalization",
-    "Maxout",
     "PermutationContrastiveNetwork",
     "Restarts",
     "SourceNetwork",

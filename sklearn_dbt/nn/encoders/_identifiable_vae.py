@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ._checks import check_count
 from ._source_network import SourceNetwork
@@ -37,12 +38,17 @@ class IdentifiableVAE(nn.Module):
         \frac{1}{w} = \frac{1}{v_u} + \frac{1}{\rho}, \qquad
         m = w \, \Bigl( \frac{\mu_u}{v_u} + \frac{r(x)}{\rho} \Bigr) ,
 
-    and what is minimised is the negative evidence bound
+    and what is minimised is the negative evidence bound, and beside it how badly the model's own
+    prior tells the segments apart,
 
     .. math::
 
         - \mathbb{E}_q \log p(x \mid z) + \mathrm{KL} \bigl( q(z \mid x, u) \,\|\, p(z \mid u)
-        \bigr) .
+        \bigr) - \log \frac{p(r(x) \mid u)}{\sum_{u'} p(r(x) \mid u')} .
+
+    The last term is that of time-contrastive learning. The true model minimises both [2]_. The bound
+    alone, steep in the reconstruction, hardly leaves a linear start; so at first
+    (``holds_message``) the message learns from the last term only, and the decoder follows it.
 
     With at least :math:`2 n + 1` segments of different means and variances (:math:`n + 1` of
     different variances where the means are equal) the sources are identified up to scale and
@@ -74,6 +80,8 @@ class IdentifiableVAE(nn.Module):
         :math:`\log \rho`.
     noise_log_variance : Parameter of shape ()
         :math:`\log \sigma^2`.
+    holds_message : bool
+        Whether the bound has no gradient in the message.
 
     Raises
     ------
@@ -84,6 +92,8 @@ class IdentifiableVAE(nn.Module):
     ----------
     .. [1] I. Khemakhem, D. Kingma, R. Monti, A. Hyvärinen, "Variational autoencoders and nonlinear
        ICA: a unifying framework", AISTATS 2020.
+    .. [2] J. Lasserre, C. Bishop, T. Minka, "Principled hybrids of generative and discriminative
+       models", CVPR 2006; of the sum of both kinds of objective.
 
     Examples
     --------
@@ -92,7 +102,7 @@ class IdentifiableVAE(nn.Module):
     >>> network = IdentifiableVAE(n_channels=4, n_components=3, n_segments=20)
     >>> x, u = torch.zeros(10, 4), torch.zeros(10, dtype=torch.int64)
     >>> network(x, u, noise=torch.zeros(10, 3)).shape
-    torch.Size([10, 2])
+    torch.Size([10, 3])
     >>> network.decode(network.features(x)).shape
     torch.Size([10, 4])
     """
@@ -114,6 +124,7 @@ class IdentifiableVAE(nn.Module):
         start = math.log(NOISE_AT_START)
         self.message_log_variance = nn.Parameter(torch.full((n_components,), start))
         self.noise_log_variance = nn.Parameter(torch.tensor(start))
+        self.holds_message = False
 
     def start(self, unmixing: Tensor, x: Tensor, segments: Tensor) -> None:
         """Start from a linear unmixing and its pseudo-inverse, see :meth:`renew`.
@@ -191,12 +202,10 @@ class IdentifiableVAE(nn.Module):
         -------
         mean, variance : Tensor of shape (n_samples, n_components)
         """
-        prior, message = (-self.prior_log_variance[u]).exp(), (-self.message_log_variance).exp()
-        variance = 1 / (prior + message)
-        return variance * (self.prior_mean[u] * prior + self.message(x) * message), variance
+        return self._posterior(self.message(x), u)
 
     def forward(self, x: Tensor, u: Tensor, noise: Tensor) -> Tensor:
-        """Return the negative evidence bound, and the error of the encoder of x alone.
+        """Return the terms of the loss.
 
         Parameters
         ----------
@@ -209,18 +218,38 @@ class IdentifiableVAE(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n_samples, 2)
-            In nats; the error is half the square, in units of the posterior's variance.
+        Tensor of shape (n_samples, 3)
+            In nats: the negative evidence bound, the negative log-probability of the segment, and
+            the error of the encoder, half its square in units of the posterior's variance.
         """
-        mean, variance = self.posterior(x, u)
-        residual = x - self.decode(mean + variance.sqrt() * noise)
-        log_likelihood = -0.5 * (
-            residual.square() * (-self.noise_log_variance).exp()
-            + self.noise_log_variance
-            + math.log(2 * math.pi)
-        ).sum(1)
-        prior_log_variance = self.prior_log_variance[u]
-        excess = ((mean - self.prior_mean[u]).square() + variance) * (-prior_log_variance).exp()
-        divergence = 0.5 * (excess + prior_log_variance - variance.log() - 1).sum(1)
+        r = self.message(x)
+        mean, variance = self._posterior(r.detach() if self.holds_message else r, u)
+        bound = self._divergence(mean, variance, u) - self._log_likelihood(
+            x, mean + variance.sqrt() * noise
+        )
+        surprise = functional.cross_entropy(self._segment_logits(r), u, reduction="none")
         error = 0.5 * ((self.encoder(x) - mean.detach()).square() / variance.detach()).sum(1)
-        return torch.stack([divergence - log_likelihood, error], dim=1)
+        return torch.stack([bound, surprise, error], dim=1)
+
+    def _posterior(self, r: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        prior, message = (-self.prior_log_variance[u]).exp(), (-self.message_log_variance).exp()
+        variance = 1 / (prior + message)
+        return variance * (self.prior_mean[u] * prior + r * message), variance
+
+    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        log_variance = self.noise_log_variance
+        squares = (x - self.decode(z)).square() * (-log_variance).exp()
+        return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(1)
+
+    def _divergence(self, mean: Tensor, variance: Tensor, u: Tensor) -> Tensor:
+        """Kullback-Leibler divergence of the posterior from the prior."""
+        log_prior = self.prior_log_variance[u]
+        squares = ((mean - self.prior_mean[u]).square() + variance) * (-log_prior).exp()
+        return 0.5 * (squares + log_prior - variance.log() - 1).sum(1)
+
+    def _segment_logits(self, r: Tensor) -> Tensor:
+        """Log-density of the message's mean under the prior of each segment, up to a constant."""
+        precision = (-self.prior_log_variance).exp()
+        squares = r.square() @ precision.T - 2 * r @ (self.prior_mean * precision).T
+        constant = (self.prior_mean.square() * precision + self.prior_log_variance).sum(1)
+        return -0.5 * (squares + constant)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import check_count, check_sizes
-from ._maxout import Maxout
 
 __all__ = ["SourceNetwork"]
 
+DEFAULT_SIZES = (128, 128)
 # Share of the nonlinear part that a linear start leaves, so that gradients reach its layers.
 LEFT_AT_START = 0.01
 
@@ -22,7 +22,7 @@ class SourceNetwork(nn.Module):
 
     .. math:: r(x) = B x + V g(x) + a \in \mathbb{R}^n
 
-    with :math:`g` layers of :class:`Maxout`. Contrastive losses have poor local minima, and the
+    with :math:`g` affine layers, each followed by a Gaussian error linear unit [1]_. Contrastive losses have poor local minima, and the
     linear path allows a start from what a linear method finds (see :meth:`start`): training then
     only has to bend it.
 
@@ -33,16 +33,14 @@ class SourceNetwork(nn.Module):
     n_components : int
         Number :math:`n` of components.
     hidden_layer_sizes : sequence of int, default=None
-        Width of each maxout layer; None is three layers of ``max(32, 2 * n_components)`` units.
-    n_pieces : int, default=2
-        Affine maps that a maxout unit chooses from.
+        Width of each layer; None is two layers of 128 units.
 
     Attributes
     ----------
     linear : torch.nn.Linear
         :math:`B`.
     hidden : torch.nn.Sequential
-        The maxout layers :math:`g`.
+        The layers :math:`g`.
     projection : torch.nn.Linear
         :math:`V` and :math:`a`.
 
@@ -50,6 +48,10 @@ class SourceNetwork(nn.Module):
     ------
     TypeError, ValueError
         If a size is not a positive integer.
+
+    References
+    ----------
+    .. [1] D. Hendrycks, K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
 
     Examples
     --------
@@ -65,20 +67,17 @@ class SourceNetwork(nn.Module):
         n_channels: int,
         n_components: int,
         hidden_layer_sizes: Sequence[int] | None = None,
-        n_pieces: int = 2,
     ) -> None:
         super().__init__()
         n_components = check_count(n_components, "n_components")
-        if hidden_layer_sizes is None:
-            hidden_layer_sizes = 3 * (max(32, 2 * n_components),)
+        sizes = DEFAULT_SIZES if hidden_layer_sizes is None else hidden_layer_sizes
         widths = [
             check_count(n_channels, "n_channels"),
-            *check_sizes(hidden_layer_sizes, "hidden_layer_sizes"),
+            *check_sizes(sizes, "hidden_layer_sizes"),
         ]
         self.linear = nn.Linear(widths[0], n_components, bias=False)
-        self.hidden = nn.Sequential(
-            *(Maxout(n_in, n_out, n_pieces) for n_in, n_out in pairwise(widths))
-        )
+        layers = [(nn.Linear(n_in, n_out), nn.GELU()) for n_in, n_out in pairwise(widths)]
+        self.hidden = nn.Sequential(*(module for layer in layers for module in layer))
         self.projection = nn.Linear(widths[-1], n_components)
 
     @torch.no_grad()

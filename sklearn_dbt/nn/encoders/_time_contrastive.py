@@ -17,7 +17,7 @@ LEAST_MAGNITUDE = 0.01
 
 
 class TimeContrastiveNetwork(nn.Module):
-    r"""Maxout network that classifies time points into segments by multinomial logistic regression.
+    r"""Network that classifies time points into segments by multinomial logistic regression.
 
     Observations are an invertible nonlinear mixture :math:`x_t = f(s_t)` of independent sources
     whose distributions differ between segments,
@@ -53,9 +53,7 @@ class TimeContrastiveNetwork(nn.Module):
     n_segments : int
         Number of classes, at least 2.
     hidden_layer_sizes : sequence of int, default=None
-        Width of each maxout layer; None is three layers of ``max(32, 2 * n_components)`` units.
-    n_pieces : int, default=2
-        Affine maps that a maxout unit chooses from.
+        Of the :class:`SourceNetwork`.
 
     Attributes
     ----------
@@ -94,11 +92,10 @@ class TimeContrastiveNetwork(nn.Module):
         n_components: int,
         n_segments: int,
         hidden_layer_sizes: Sequence[int] | None = None,
-        n_pieces: int = 2,
     ) -> None:
         super().__init__()
         n_segments = check_count(n_segments, "n_segments", least=2)
-        self.sources = SourceNetwork(n_channels, n_components, hidden_layer_sizes, n_pieces)
+        self.sources = SourceNetwork(n_channels, n_components, hidden_layer_sizes)
         self.classifier = nn.Linear(n_components, n_segments)
 
     def start(self, unmixing: Tensor, x: Tensor, segments: Tensor) -> None:
