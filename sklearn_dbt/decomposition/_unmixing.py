@@ -248,7 +248,7 @@ def linear_unmixing(points: np.ndarray, labels: np.ndarray, n_components: int) -
     Returns
     -------
     ndarray of shape (n_components, n_directions)
-        Components have variance 1 over all points.
+        Components have variance 1 over all points; the largest entry of a row is positive.
     """
     centred = points - points.mean(axis=0)
     segments = np.split(centred, _starts(labels))
@@ -256,6 +256,7 @@ def linear_unmixing(points: np.ndarray, labels: np.ndarray, n_components: int) -
         return np.eye(n_components, points.shape[1])
     matrix = _diagonalise(segments)
     components = centred @ matrix.T
-    matrix /= components.std(axis=0)[:, None]
+    largest = matrix[np.arange(len(matrix)), np.abs(matrix).argmax(axis=1)]
+    matrix /= (np.sign(largest) * components.std(axis=0))[:, None]
     order = np.argsort(-contrast_of(np.abs(components), labels), kind="stable")
     return matrix[order[:n_components]]
