@@ -122,17 +122,17 @@ def linear(name: str):
 
 
 @linear("PCA")
-def pca(train, truth, seed):
+def pca(train, truth, seed):  # noqa: ARG001
     return PCA(random_state=seed).fit(train).transform
 
 
 @linear("FastICA")
-def fastica(train, truth, seed):
+def fastica(train, truth, seed):  # noqa: ARG001
     return FastICA(whiten="unit-variance", max_iter=1000, random_state=seed).fit(train).transform
 
 
 @linear("picard")
-def picard(train, truth, seed):
+def picard(train, truth, seed):  # noqa: ARG001
     module, missing = load("picard")
     if missing:
         return None
@@ -143,8 +143,8 @@ def picard(train, truth, seed):
 
 
 @linear("slow features")
-def slow_features(train, truth, seed):
-    """Linear slow feature analysis: whitened directions in which consecutive points differ least."""
+def slow_features(train, truth, seed):  # noqa: ARG001
+    """Linear slow feature analysis: whitened directions in which adjacent points differ least."""
     whiten = PCA(whiten=True).fit(train)
     differences = np.diff(whiten.transform(train), axis=0)
     _, directions = np.linalg.eigh(differences.T @ differences)
@@ -152,7 +152,7 @@ def slow_features(train, truth, seed):
 
 
 @linear("linear, supervised")
-def supervised(train, truth, seed):
+def supervised(train, truth, seed):  # noqa: ARG001
     return LinearRegression().fit(train, truth).predict
 
 

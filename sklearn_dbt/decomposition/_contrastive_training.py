@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -56,8 +56,9 @@ def network_features(network: nn.Module, inputs: Tensor | WhitePoints) -> np.nda
     -------
     ndarray of float64, shape (n_points, n_components)
     """
+    features: Callable[[Tensor], Tensor] = network.features  # type: ignore[assignment]
     with torch.no_grad():
-        parts = [network.features(part) for part in inputs.split(POINTS_AT_ONCE)]
+        parts = [features(part) for part in inputs.split(POINTS_AT_ONCE)]
     return torch.cat(parts).double().cpu().numpy()
 
 
@@ -135,7 +136,7 @@ def parameter_groups(restarts: Restarts) -> list[dict]:
     list of dict
         For an optimizer; ``"place"`` is the number of the network, None where nothing decays.
     """
-    groups = []
+    groups: list[dict] = []
     for place, network in enumerate(restarts.networks):
         sources = [m for m in network.modules() if isinstance(m, SourceNetwork)]
         decaying = [p for module in sources for p in module.parameters()]

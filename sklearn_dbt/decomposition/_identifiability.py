@@ -13,8 +13,8 @@ DEVIATIONS = 3.0
 def modulation_rank(strengths: np.ndarray, labels: np.ndarray) -> int | None:
     r"""Rank of the changes of strength from segment to segment, beyond chance.
 
-    With :math:`a_\tau` and :math:`b_\tau` the mean strengths in the two halves of a segment, centred
-    over the segments and scaled to variance one,
+    With :math:`a_\tau` and :math:`b_\tau` the mean strengths in the two halves of a segment,
+    centred over the segments and scaled to variance one,
 
     .. math:: S = \frac{1}{2K} \sum_\tau a_\tau b_\tau^\top + b_\tau a_\tau^\top
 

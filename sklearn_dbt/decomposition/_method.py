@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -141,7 +141,8 @@ class Method(ABC):
         x, segments = recorded.inputs[rows], recorded.segments[rows]
         points, labels = x.double().cpu().numpy(), segments.cpu().numpy()
         matrix = linear_unmixing(points, labels, n_components)
-        network.start(torch.from_numpy(matrix).to(x), x, segments)
+        begin: Callable[..., None] = network.start  # type: ignore[assignment]
+        begin(torch.from_numpy(matrix).to(x), x, segments)
 
 
 def first_is_true(output: Tensor, targets: Tensor, reduction: str = "none") -> Tensor:

@@ -71,15 +71,13 @@ class Points:
         """Mean of the points, and the matrix that whitens them when it is subtracted."""
         total = sum(piece.sum(axis=0, dtype=np.float64) for piece in self.pieces())
         mean = (total / len(self)).astype(self.dtype)
-        scatter = sum(_scatter(piece - mean) for piece in self.pieces())
+        scatter = np.zeros((self.n_channels, self.n_channels))
+        for piece in self.pieces():
+            scatter += (piece - mean).T @ (piece - mean)
         return mean, whitening_of(scatter / len(self), self.dtype)
 
     def _standardised(self, i: int, values: np.ndarray) -> np.ndarray:
         return ((values - self.offsets[i][:, None]) * self.gains[i]).T
-
-
-def _scatter(points: np.ndarray) -> np.ndarray:
-    return (points.T @ points).astype(np.float64)
 
 
 class WhitePoints:

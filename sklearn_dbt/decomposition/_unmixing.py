@@ -42,9 +42,7 @@ class Unmixing:
     contrast: np.ndarray
     method: str
 
-    def in_places_of(
-        self, matrix: np.ndarray, mean: np.ndarray, features: np.ndarray
-    ) -> Unmixing:
+    def in_places_of(self, matrix: np.ndarray, mean: np.ndarray, features: np.ndarray) -> Unmixing:
         """Return it with components in the order, and with the signs, of another unmixing.
 
         Parameters

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_dbt.datasets import make_nonlinear_mixture
-from sklearn_dbt.decomposition import NonlinearICAEncoder, _nonlinear_ica, _points
+from sklearn_dbt.decomposition import NonlinearICAEncoder, _points, _trained_encoder
 from sklearn_dbt.metrics import mean_correlation_coefficient
 
 quick = pytest.mark.filterwarnings(
@@ -396,8 +396,8 @@ def test_the_network_with_the_lowest_held_out_loss_is_kept(monkeypatch):
         seen.append((losses, method, watched))
         return losses
 
-    held_out_losses = _nonlinear_ica.held_out_losses
-    monkeypatch.setattr(_nonlinear_ica, "held_out_losses", spy)
+    held_out_losses = _trained_encoder.held_out_losses
+    monkeypatch.setattr(_trained_encoder, "held_out_losses", spy)
     X = panel()
     encoder = fast(n_init=4).fit(X)
     ((losses, method, watched),) = seen
@@ -569,6 +569,8 @@ def test_an_unfinished_training_is_told():
         ({"segments": 30}, panel(), "recording 0 of X has n_times=40, too few for segments=30"),
         ({}, panel(n_times=1), r"1 time point\(s\) and at least 2 are required"),
         ({"hidden_layer_sizes": (8, 0)}, panel(), r"hidden_layer_sizes\[1\] must be at least 1"),
+        ({"weight_decay": [0.1, -1]}, panel(), r"weight_decay must be .* got \[0.1, -1\]"),
+        ({"weight_decay": ()}, panel(), "one or more numbers"),
         ({"device": "abacus"}, panel(), "device='abacus' is unknown"),
     ],
 )

@@ -11,9 +11,7 @@ from sklearn_dbt.decomposition._points import Points, WhitePoints, evenly_spaced
 
 def recordings(dtype=np.float64):
     rng = np.random.default_rng(0)
-    return [
-        (5 + 3 * rng.normal(size=(3, n)) * [[1], [4], [9]]).astype(dtype) for n in (20, 31, 12)
-    ]
+    return [(5 + 3 * rng.normal(size=(3, n)) * [[1], [4], [9]]).astype(dtype) for n in (20, 31, 12)]
 
 
 def by_hand(data):

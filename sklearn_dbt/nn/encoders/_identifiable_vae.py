@@ -46,8 +46,8 @@ class IdentifiableVAE(nn.Module):
         - \mathbb{E}_q \log p(x \mid z) + \mathrm{KL} \bigl( q(z \mid x, u) \,\|\, p(z \mid u)
         \bigr) - \log \frac{p(r(x) \mid u)}{\sum_{u'} p(r(x) \mid u')} .
 
-    The last term is that of time-contrastive learning. The true model minimises both [2]_. The bound
-    alone, steep in the reconstruction, hardly leaves a linear start; so at first
+    The last term is that of time-contrastive learning. The true model minimises both [2]_. The
+    bound alone, steep in the reconstruction, hardly leaves a linear start; so at first
     (``holds_message``) the message learns from the last term only, and the decoder follows it.
 
     With at least :math:`2 n + 1` segments of different means and variances (:math:`n + 1` of

@@ -1,4 +1,4 @@
-"""Permutation-contrastive learning: tell time from shuffled time, and nonlinear sources come out."""
+"""Permutation-contrastive learning: tell time from shuffled time."""
 
 from __future__ import annotations
 

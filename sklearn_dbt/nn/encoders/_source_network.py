@@ -22,9 +22,9 @@ class SourceNetwork(nn.Module):
 
     .. math:: r(x) = B x + V g(x) + a \in \mathbb{R}^n
 
-    with :math:`g` affine layers, each followed by a Gaussian error linear unit [1]_. Contrastive losses have poor local minima, and the
-    linear path allows a start from what a linear method finds (see :meth:`start`): training then
-    only has to bend it.
+    with :math:`g` affine layers, each followed by a Gaussian error linear unit [1]_. Contrastive
+    losses have poor local minima, and the linear path allows a start from what a linear method
+    finds (see :meth:`start`): training then only has to bend it.
 
     Parameters
     ----------
