@@ -1,4 +1,4 @@
-"""The benchmark's file survives a kill, its linear methods are what they are called, and it runs."""
+"""The file survives a kill, linear methods are what they are called, and the benchmark runs."""
 
 from dataclasses import replace
 
