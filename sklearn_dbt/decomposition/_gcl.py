@@ -56,7 +56,7 @@ def unmix_signed(features: np.ndarray, recorded: Recorded, rows: np.ndarray) -> 
     -------
     Unmixing
     """
-    labels = recorded.segments[rows].cpu().numpy()
+    labels = recorded.labels[rows]
     magnitudes = np.abs(features - features.mean(axis=0))
     contrast = contrast_of(magnitudes, labels)
     return scale_components(features, recorded.inputs[rows].double().cpu().numpy(), contrast)

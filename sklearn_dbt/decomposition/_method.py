@@ -39,6 +39,11 @@ class Recorded:
         return int(self.segments[-1]) + 1
 
     @cached_property
+    def labels(self) -> np.ndarray:
+        """The segments as an array."""
+        return self.segments.cpu().numpy()
+
+    @cached_property
     def bounds(self) -> Tensor:
         """Begin of each recording, and the end of the last, on the device of the segments."""
         return torch.as_tensor([*self.starts, len(self.segments)], device=self.segments.device)
@@ -139,8 +144,8 @@ class Method(ABC):
     ) -> None:
         """Let a new network begin at what a linear method finds in some rows."""
         x, segments = recorded.inputs[rows], recorded.segments[rows]
-        points, labels = x.double().cpu().numpy(), segments.cpu().numpy()
-        matrix = linear_unmixing(points, labels, n_components)
+        points = x.double().cpu().numpy()
+        matrix = linear_unmixing(points, recorded.labels[rows], n_components)
         begin: Callable[..., None] = network.start  # type: ignore[assignment]
         begin(torch.from_numpy(matrix).to(x), x, segments)
 

@@ -122,21 +122,23 @@ class WhitePoints:
         return torch.cat(list(self.split(READ_AT_ONCE)))
 
 
-def evenly_spaced(n_points: int) -> np.ndarray:
-    """Rows of all points, or of evenly spaced runs of adjacent ones where there are very many.
+def evenly_spaced(labels: np.ndarray) -> np.ndarray:
+    """Rows of all points, or of evenly spaced pairs of adjacent ones where there are very many.
 
     Parameters
     ----------
-    n_points : int
-        How many there are.
+    labels : ndarray of shape (n_points,)
+        Segment of each point, not falling, each of at least two points.
 
     Returns
     -------
     ndarray of int64
-        Rising; pairs of adjacent rows, so that what changes from one to the next can be seen.
+        Rising; some are of each segment. Pairs, so that what changes from one point to the next
+        can be seen.
     """
-    stride = -(-n_points // MOST_LOOKED_AT)
+    stride = -(-len(labels) // MOST_LOOKED_AT)
     if stride == 1:
-        return np.arange(n_points)
-    begins = np.arange(0, n_points - 1, 2 * stride)
-    return np.stack([begins, begins + 1], axis=1).ravel()
+        return np.arange(len(labels))
+    starts = np.flatnonzero(np.diff(labels, prepend=-1))
+    begins = np.union1d(np.arange(0, len(labels) - 1, 2 * stride), starts)
+    return np.union1d(begins, begins + 1)

@@ -44,6 +44,6 @@ class TimeContrast(Method):
         return segment_entropy(recorded, train, watched)
 
     def unmix(self, features: np.ndarray, recorded: Recorded, rows: np.ndarray) -> Unmixing:
-        labels = recorded.segments[rows].cpu().numpy()
+        labels = recorded.labels[rows]
         strength = torch.linalg.vector_norm(recorded.inputs[rows], dim=1).double().cpu().numpy()
         return unmix(features, labels, strength, self.unmixing, self.seed)

@@ -108,14 +108,14 @@ class TrainedEncoder(NeuralEstimator):
 
     def _new_net(self, recorded: Recorded) -> NeuralNet:
         net = self._build_net(self.n_init)
-        rows, method = evenly_spaced(len(recorded.inputs)), self._method()
+        rows, method = evenly_spaced(recorded.labels), self._method()
         for network in net.module_.networks:
             method.start(network, recorded, rows, self.n_components_)
         return self._wrap(net.module_, method)
 
     def _renewed_net(self, recorded: Recorded) -> NeuralNet:
         """Wrap a copy of the trained network, whose segments are those of new recordings."""
-        module, rows = copy.deepcopy(self.net_.module_), evenly_spaced(len(recorded.inputs))
+        module, rows = copy.deepcopy(self.net_.module_), evenly_spaced(recorded.labels)
         if METHODS[self.method].needs_segments:
             module.networks[0].renew(recorded.inputs[rows], recorded.segments[rows])
         return self._wrap(module, self._method())
@@ -146,8 +146,7 @@ class TrainedEncoder(NeuralEstimator):
     ) -> None:
         """Train on all but the held-out blocks, keep the best network and unmix its features."""
         method, random_state = self._method(), np.random.RandomState(self._seeds[2])
-        labels = recorded.segments.cpu().numpy()
-        is_held_out = hold_out_blocks(labels, self.validation_fraction, random_state)
+        is_held_out = hold_out_blocks(recorded.labels, self.validation_fraction, random_state)
         held_out = random_state.permutation(np.flatnonzero(is_held_out))[:MOST_WATCHED]
         device = recorded.segments.device
         kept = torch.as_tensor(np.flatnonzero(~is_held_out), device=device)
@@ -189,7 +188,7 @@ class TrainedEncoder(NeuralEstimator):
         """Keep the best network of `net`; return the attributes that come of its features."""
         method, recorded, watched, places = self._training
         net.module_.keep(int(held_out_losses(method, net.module_, watched).argmin()))
-        rows = evenly_spaced(len(recorded.inputs))
+        rows = evenly_spaced(recorded.labels)
         features = network_features(net.module_.networks[0], recorded.inputs[rows])
         unmixing = method.unmix(features, recorded, rows)
         if places is not None:
@@ -245,8 +244,8 @@ class TrainedEncoder(NeuralEstimator):
         method, recorded, *_ = self._training
         if not method.needs_segments or self.n_components_ == 1:
             return None
-        rows = evenly_spaced(len(recorded.inputs))
+        rows = evenly_spaced(recorded.labels)
         features = network_features(self.net_.module_.networks[0], recorded.inputs[rows])
         components = (features - self.feature_mean_) @ self.unmixing_.T
         strengths = np.abs(components) if method.signed else components
-        return modulation_rank(strengths, recorded.segments.cpu().numpy()[rows])
+        return modulation_rank(strengths, recorded.labels[rows])

@@ -368,6 +368,16 @@ def test_partial_fit_refuses_other_data_and_stays_as_it_was():
 
 @quick
 @each_method
+def test_of_very_many_points_some_are_looked_at(method, monkeypatch):
+    X = panel(12, n_times=60)
+    monkeypatch.setattr(_points, "MOST_LOOKED_AT", 100)
+    encoder = fast(method=method).fit(X)
+    assert encoder.n_segments_ == 12
+    assert np.isfinite(encoder.transform(X)).all()
+
+
+@quick
+@each_method
 def test_recordings_on_disk_are_read_on_demand(method, tmp_path, monkeypatch):
     X = panel(10, n_times=80)
     np.save(tmp_path / "X.npy", X)

@@ -81,8 +81,16 @@ def test_maps_of_files_are_not_read_as_a_whole(tmp_path):
 
 
 def test_evenly_spaced_pairs(monkeypatch):
-    assert evenly_spaced(10).tolist() == list(range(10))
+    assert evenly_spaced(np.arange(10) // 5).tolist() == list(range(10))
     monkeypatch.setattr(_points, "MOST_LOOKED_AT", 10)
-    rows = evenly_spaced(35)
+    rows = evenly_spaced(np.zeros(35, dtype=int))
     assert rows.tolist() == [0, 1, 8, 9, 16, 17, 24, 25, 32, 33]
-    assert (np.diff(rows) > 0).all()
+
+
+def test_some_points_of_each_segment_are_looked_at(monkeypatch):
+    monkeypatch.setattr(_points, "MOST_LOOKED_AT", 10)
+    labels = np.repeat(np.arange(5), [20, 2, 3, 2, 60])
+    rows = evenly_spaced(labels)
+    assert np.unique(labels[rows]).tolist() == [0, 1, 2, 3, 4]
+    assert np.bincount(labels[rows]).min() >= 2
+    assert len(rows) < 30
