@@ -17,6 +17,8 @@ from sklearn_dbt.nn.encoders import Restarts, SourceNetwork
 
 # Time points that go through a network at once outside training.
 POINTS_AT_ONCE = 65536
+# Share of the epochs in which the bound of an autoencoder does not move its message.
+HELD = 0.5
 # From so many times the samples of an epoch on, drawing with replacement repeats few of them.
 MANY_TIMES = 32
 
@@ -192,7 +194,7 @@ class CosineDecay(Callback):
 
 
 class HeldMessage(Callback):
-    """Let networks that can hold their message do so in the first half of the epochs.
+    """Let networks that can hold their message do so in the first epochs, a share of `HELD`.
 
     Parameters
     ----------
@@ -211,7 +213,7 @@ class HeldMessage(Callback):
         """Hold the message, or let it go."""
         for network in net.module_.networks:
             if hasattr(network, "holds_message"):
-                network.holds_message = self.epoch_ < self.n_epochs / 2
+                network.holds_message = self.epoch_ < HELD * self.n_epochs
         self.epoch_ += 1
 
 
