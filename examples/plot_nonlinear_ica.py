@@ -15,10 +15,10 @@ strengths of the sources change over time: it learns to tell when a moment was.
 import matplotlib.pyplot as plt
 import numpy as np
 from aeon.datasets import load_basic_motions
-from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import FastICA
 
 from sklearn_dbt import NonlinearICAEncoder
+from sklearn_dbt.metrics import match_components, mean_correlation_coefficient
 
 motions, _ = load_basic_motions()
 rng = np.random.default_rng(0)
@@ -43,17 +43,7 @@ print("recordings, channels, times:", X.shape)
 # What is recovered is the magnitude of each source, not its sign, in any order. Components are
 # matched with the sources one to one, and correlated with their magnitudes. For a fair comparison
 # magnitudes are taken of the linear components.
-
-
-def agreement(components):
-    """Mean correlation of matched components with the magnitudes of the sources."""
-    truth, found = (panel.swapaxes(0, 1).reshape(3, -1) for panel in (np.abs(sources), components))
-    correlation = np.corrcoef(truth, found)[:3, 3:]
-    rows, columns = linear_sum_assignment(-correlation)
-    return correlation[rows, columns].mean(), columns
-
-
-# %%
+#
 # By default offset and gain of each recording are removed, since in most measurements they tell
 # about electrodes and amplifiers. Here there are none, and what is removed would be part of the
 # mixture: the strengths are the very thing to learn from.
@@ -62,8 +52,8 @@ components = linear.transform(X.swapaxes(1, 2).reshape(-1, 3)).reshape(80, 100, 
 encoder = NonlinearICAEncoder(remove_offset=False, remove_gain=False, random_state=0)
 Z = encoder.fit_transform(X)
 for name, found in [("channels", X), ("FastICA", components)]:
-    print(f"{name:20} {agreement(np.abs(found))[0]:.3f}")
-print(f"{'NonlinearICAEncoder':20} {agreement(Z)[0]:.3f}")
+    print(f"{name:20} {mean_correlation_coefficient(np.abs(sources), np.abs(found)):.3f}")
+print(f"{'NonlinearICAEncoder':20} {mean_correlation_coefficient(np.abs(sources), Z):.3f}")
 
 # %%
 # The contrastive loss on held-out moments, beside that of guessing. If it does not fall below,
@@ -78,7 +68,7 @@ ax.legend()
 # %%
 # Eight recordings side by side: what the sensors saw, and the magnitudes behind it with what was
 # found of them.
-_, order = agreement(Z)
+order = match_components(np.abs(sources), Z).order
 shown = slice(0, 8)
 
 

@@ -1,96 +1,66 @@
-"""What training by telling segments apart takes: loss, batches and the fall of the rate."""
+"""What training several networks side by side takes: batches, rates and reading features."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.nn import functional
 
-from sklearn_dbt._training import Batches, TensorDataset
-from sklearn_dbt.nn.encoders import Restarts, TimeContrastiveNetwork
+from sklearn_dbt._training import Batches, WeightedLoss
+from sklearn_dbt.decomposition._method import Drawn, Method
+from sklearn_dbt.decomposition._points import WhitePoints
+from sklearn_dbt.nn.encoders import Restarts, SourceNetwork
 
 # Time points that go through a network at once outside training.
 POINTS_AT_ONCE = 65536
+# Share of the epochs in which the bound of an autoencoder does not move its message.
+HELD = 0.5
+# From so many times the samples of an epoch on, drawing with replacement repeats few of them.
+MANY_TIMES = 32
 
 
-def contrastive_loss(logits: Tensor, segments: Tensor, reduction: str = "none") -> Tensor:
-    """Cross-entropy of the segments under each of several networks.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n_points, n_networks, n_segments)
-        What the networks say.
-    segments : Tensor of int64, shape (n_points,)
-        Segment of each point.
-    reduction : {"none", "mean", "sum"}, default="none"
-        As in :func:`torch.nn.functional.cross_entropy`.
-
-    Returns
-    -------
-    Tensor of shape (n_points, n_networks)
-        Or a scalar, with another `reduction`.
-    """
-    n_points, n_networks, _ = logits.shape
-    repeated = segments[:, None].expand(n_points, n_networks).flatten()
-    loss = functional.cross_entropy(logits.flatten(0, 1), repeated, reduction=reduction)
-    return loss.reshape(n_points, n_networks) if reduction == "none" else loss
-
-
-def held_out_losses(restarts: Restarts, watched: TensorDataset) -> np.ndarray:
-    """Mean contrastive loss of each network on held-out points.
+def held_out_losses(method: Method, restarts: Restarts, watched: Drawn) -> np.ndarray:
+    """Mean loss of each network on held-out examples.
 
     Parameters
     ----------
+    method : Method
+        Knows the loss.
     restarts : Restarts
         The networks.
-    watched : TensorDataset
-        Points and their segments.
+    watched : Drawn
+        The examples.
 
     Returns
     -------
     ndarray of shape (n_networks,)
     """
     with torch.no_grad():
-        losses = contrastive_loss(restarts(watched.inputs), watched.targets).mean(dim=0)
+        losses = method.loss(restarts(**watched.shown), watched.targets).mean(dim=0)
     return losses.cpu().numpy()
 
 
-def chance_loss(train: Tensor, watched: Tensor) -> float:
-    """Contrastive loss of guessing by how frequent the segments are.
-
-    Parameters
-    ----------
-    train, watched : Tensor of int64
-        Segments of the points trained on, and of those held out.
-
-    Returns
-    -------
-    float
-    """
-    counts = torch.bincount(train, minlength=int(watched.max()) + 1).double()
-    return float(-torch.log(counts / counts.sum())[watched].mean())
-
-
-def network_features(network: TimeContrastiveNetwork, inputs: Tensor) -> np.ndarray:
+def network_features(network: nn.Module, inputs: Tensor | WhitePoints) -> np.ndarray:
     """Features of many points, a part at a time.
 
     Parameters
     ----------
-    network : TimeContrastiveNetwork
-        The network.
-    inputs : Tensor of shape (n_points, n_directions)
+    network : Module
+        Has a method ``features``.
+    inputs : Tensor of shape (n_points, n_directions) or WhitePoints
         Whitened points.
 
     Returns
     -------
     ndarray of float64, shape (n_points, n_components)
     """
+    features: Callable[[Tensor], Tensor] = network.features  # type: ignore[assignment]
     with torch.no_grad():
-        parts = [network.features(part) for part in inputs.split(POINTS_AT_ONCE)]
+        parts = [features(part) for part in inputs.split(POINTS_AT_ONCE)]
     return torch.cat(parts).double().cpu().numpy()
 
 
@@ -106,7 +76,8 @@ class SampledBatches(Batches):
     generator : torch.Generator
         Draws.
     max_samples : int, default=None
-        Most rows of an epoch; None is all.
+        Most rows of an epoch; None is all. Where that is a small part of them, a row may come
+        twice.
     """
 
     def __init__(self, dataset, batch_size, generator, max_samples=None):
@@ -118,22 +89,78 @@ class SampledBatches(Batches):
         return math.ceil(min(n, self.max_samples or n) / self.batch_size)
 
     def _permutation(self, n: int) -> Tensor:
+        if self.max_samples is not None and n > MANY_TIMES * self.max_samples:
+            return torch.randint(n, (self.max_samples,), generator=self.generator)
         return super()._permutation(n)[: self.max_samples]
 
 
-class FusedAdam(torch.optim.Adam):
-    """Adam in one kernel a step, which matters where networks are small.
+class LossOfRestarts(WeightedLoss):
+    """Mean loss of networks side by side in training, and that of the best of them otherwise.
 
     Parameters
     ----------
-    params : iterable of Tensor
+    loss : callable
+        Loss of each row and network, see :meth:`Method.loss`.
+    """
+
+    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+        wanted, weights = target
+        losses = self.loss(output, wanted, reduction="none")
+        losses = weights.to(losses) @ losses / weights.sum()
+        return losses.mean() if self.training else losses.min()
+
+
+class FusedAdamW(torch.optim.AdamW):
+    """AdamW in one kernel a step, which matters where networks are small.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dict
         What it changes.
     **options
-        Of :class:`torch.optim.Adam`.
+        Of :class:`torch.optim.AdamW`.
     """
 
     def __init__(self, params, **options):
         super().__init__(params, fused=True, **options)
+
+
+def parameter_groups(restarts: Restarts) -> list[dict]:
+    """Group parameters by network, and by whether they decay: those of source networks do.
+
+    Parameters
+    ----------
+    restarts : Restarts
+        The networks.
+
+    Returns
+    -------
+    list of dict
+        For an optimizer; ``"place"`` is the number of the network, None where nothing decays.
+    """
+    groups: list[dict] = []
+    for place, network in enumerate(restarts.networks):
+        sources = [m for m in network.modules() if isinstance(m, SourceNetwork)]
+        decaying = [p for module in sources for p in module.parameters()]
+        others = set(network.parameters()) - set(decaying)
+        rest = [p for p in network.parameters() if p in others]
+        groups += [{"params": decaying, "place": place}, {"params": rest, "place": None}]
+    return groups
+
+
+def set_decay(optimizer: torch.optim.Optimizer, decays: Sequence[float]) -> None:
+    """Give each network its weight decay, in turn.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Made of :func:`parameter_groups`; changed in place.
+    decays : sequence of float
+        Taken round and round where there are more networks.
+    """
+    for group in optimizer.param_groups:
+        place = group["place"]
+        group["weight_decay"] = 0.0 if place is None else float(decays[place % len(decays)])
 
 
 class CosineDecay(Callback):
@@ -146,11 +173,11 @@ class CosineDecay(Callback):
     ----------
     learning_rate : float
         Rate :math:`\eta` of the first epoch.
-    n_epochs : int
-        Number :math:`E` of epochs of a training.
+    n_epochs : int or float
+        Number :math:`E` of epochs of a training; infinity keeps the rate.
     """
 
-    def __init__(self, learning_rate: float, n_epochs: int):
+    def __init__(self, learning_rate: float, n_epochs: float):
         self.learning_rate = learning_rate
         self.n_epochs = n_epochs
 
@@ -163,6 +190,30 @@ class CosineDecay(Callback):
         angle = math.pi * self.epoch_ / self.n_epochs
         for group in net.optimizer_.param_groups:
             group["lr"] = self.learning_rate * (1 + math.cos(angle)) / 2
+        self.epoch_ += 1
+
+
+class HeldMessage(Callback):
+    """Let networks that can hold their message do so in the first epochs, a share of `HELD`.
+
+    Parameters
+    ----------
+    n_epochs : int or float
+        Epochs of a training; with infinity it is held throughout.
+    """
+
+    def __init__(self, n_epochs: float):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, **kwargs):  # noqa: ARG002
+        """Begin a new training."""
+        self.epoch_ = 0
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: ARG002
+        """Hold the message, or let it go."""
+        for network in net.module_.networks:
+            if hasattr(network, "holds_message"):
+                network.holds_message = self.epoch_ < HELD * self.n_epochs
         self.epoch_ += 1
 
 

@@ -1,16 +1,13 @@
-"""Latent sources behind a nonlinear mixture, found by telling segments of time apart."""
+"""Latent sources behind a nonlinear mixture, found by what happens over time."""
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
-import torch
-from skorch import NeuralNet
-from torch import Tensor
+from sklearn.utils.metaestimators import available_if
 
-from sklearn_dbt._base import Panel, check_panel, series_names
+from sklearn_dbt._base import check_panel, series_names
 from sklearn_dbt._compat import (
     Interval,
     StrOptions,
@@ -20,67 +17,62 @@ from sklearn_dbt._compat import (
     fit_context,
     with_callbacks,
 )
-from sklearn_dbt._training import (
-    TRAINING_CONSTRAINTS,
-    NeuralEstimator,
-    Progress,
-    TensorDataset,
-    WeightedLoss,
-    draw_seeds,
-    isolated_rng,
-    keeps_old_fit,
-    make_net,
-    resolve_device,
-)
+from sklearn_dbt._training import TRAINING_CONSTRAINTS, keeps_old_fit
+from sklearn_dbt.decomposition._checks import as_components, check_resumable, check_same_network
 from sklearn_dbt.decomposition._component_statistics import STATISTICS, component_statistics
-from sklearn_dbt.decomposition._contrastive_training import (
-    CosineDecay,
-    FusedAdam,
-    SampledBatches,
-    chance_loss,
-    contrastive_loss,
-    forget_missing,
-    held_out_losses,
-    network_features,
-)
-from sklearn_dbt.decomposition._segments import (
-    check_segments,
-    hold_out_blocks,
-    join,
-    label_segments,
-    whitening_of,
-)
-from sklearn_dbt.decomposition._unmixing import unmix
-from sklearn_dbt.nn.encoders import Restarts, TimeContrastiveNetwork
+from sklearn_dbt.decomposition._methods import METHODS
+from sklearn_dbt.decomposition._points import Points
+from sklearn_dbt.decomposition._trained_encoder import TrainedEncoder
 
-# Held-out time points that are looked at after each epoch.
-MOST_WATCHED = 4096
 # What this estimator does not have of the parameters that trained networks share.
-NOT_HERE = {"weight_decay", "early_stopping"}
+NOT_HERE = {"early_stopping"}
 
 
-class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
-    r"""Nonlinear independent component analysis of recordings by time-contrastive learning.
+def has_decoder(encoder) -> bool:
+    """Whether components can be decoded; says which method can, where they cannot."""
+    if encoder.method != "ivae":
+        raise AttributeError(
+            f"method={encoder.method!r} has no decoder; inverse_transform needs method='ivae'."
+        )
+    return True
+
+
+class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
+    r"""Nonlinear independent component analysis of recordings, by contrastive learning.
 
     Channels are an invertible nonlinear mixture of independent sources,
-    :math:`x(t) = f(s_1(t), \dots, s_n(t))`, and the strength of each source changes in its own way
-    from segment to segment of time. A network :math:`h` is trained to tell which segment
-    :math:`\tau` a time point belongs to,
+    :math:`x(t) = f(s_1(t), \dots, s_n(t))`. Independence alone does not identify them; what happens
+    over time does. A network :math:`r` that starts as a linear unmixing is trained to tell
 
-    .. math::
+    - ``"tcl"``: which segment :math:`\tau` of time a point belongs to, by the strength of its
+      sources (time-contrastive learning [1]_),
 
-        P(\tau \mid x) = \operatorname{softmax}_\tau \bigl( w_\tau^\top h(x) + b_\tau \bigr), \qquad
-        h(x) = |V g(x) + a| ,
+      .. math:: P(\tau \mid x)
+          = \operatorname{softmax}_\tau \bigl( w_\tau^\top h(x) + b_\tau \bigr), \;
+          h(x) = |r(x)| ;
 
-    and where it does so optimally, :math:`h(x) = A \, q(s) + d` with
-    :math:`q(s_i) = \log p(s_i)` up to scale: the nonlinearity is undone. A linear unmixing of
-    :math:`h` gives the components,
+    - ``"pcl"``: consecutive points from points in a random order, by the dependence of each source
+      on its own past (permutation-contrastive learning [2]_),
 
-    .. math:: z(t) = B \, \bigl( h(x(t)) - \bar h \bigr) \approx q(s(t)) .
+      .. math:: \operatorname{logit} P
+          = \textstyle\sum_i B_i \bigl( r_i(x_t), r_i(x_{t-1}) \bigr) + c ;
 
-    **What is recovered is** :math:`q(s)`, **not** :math:`s`: the magnitude :math:`|s_i|` for
-    Laplace sources, the energy :math:`s_i^2` for Gaussian ones, standardised. The sign of a source
-    is not recovered.
+    - ``"gcl"``: points with their segment from points with that of another (generalized contrastive
+      learning [3]_),
+
+      .. math:: \operatorname{logit} P = \textstyle\sum_i \psi_i \bigl( r_i(x), \tau \bigr)
+          + b_\tau + c(r(x)) ;
+
+    - ``"ivae"``: it maximises the evidence bound of a model :math:`x = f(z) + \varepsilon` whose
+      sources are Gaussian given the segment (identifiable variational autoencoder [4]_). It has a
+      decoder, :meth:`inverse_transform`. Since the segment of new recordings is not known, they
+      are encoded by a network that has learnt :math:`\mathbb{E}[z \mid x]`.
+
+    **What "tcl" recovers are magnitudes**, :math:`q(s) = \log p(s)` up to scale: :math:`|s_i|` for
+    Laplace sources, between :math:`|s_i|` and :math:`s_i^2` for Gaussian ones. Its features are
+    :math:`h(x) = A \, q(s) + d`, and a linear unmixing gives the components,
+    :math:`z(t) = B \, ( h(x(t)) - \bar h )`. The other methods recover each source itself up to a
+    function of its own, sign and order.
 
     Before anything else the offset of each channel and the gain of each recording (one for all
     channels) are removed, or the network would learn to recognise the electrodes and the amplifier.
@@ -90,11 +82,13 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     n_components : int, default=None
         Number of components, at most the number of channels; None is as many as there are
         linearly independent channels.
-    method : {"tcl"}, default="tcl"
-        How components are learnt: time-contrastive learning.
+    method : {"tcl", "pcl", "gcl", "ivae"}, default="tcl"
+        How components are learnt.
     segments : "recording" or int, default="recording"
         What is told apart: recordings, or that many windows of equal length in each recording,
-        all different. To identify the components takes at least ``n_components + 1`` segments.
+        all different. To identify the components takes at least ``n_components + 1`` segments,
+        for "ivae" ``2 * n_components + 1``. "pcl" does not use them: it permutes time within
+        recordings.
     remove_offset : bool, default=True
         Subtract from each channel its mean over the recording. Electrodes drift, and what drifts
         tells recordings apart. But where the strengths of sources differ so do the means of
@@ -107,23 +101,27 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         each component in each recording: ``mean``, ``log_variance`` (natural logarithm) and
         ``trend`` (change of the fitted line from begin to end).
     unmixing : {"auto", "joint_diagonalization", "fastica"}, default="auto"
-        How features are unmixed. ``"joint_diagonalization"`` makes the covariances of all segments
-        as diagonal as it can, ``"fastica"`` maximises non-Gaussianity. ``"auto"`` takes the former
-        where the components' variances change from segment to segment in repeatable ways.
+        How "tcl" unmixes features. ``"joint_diagonalization"`` makes the covariances of all
+        segments as diagonal as it can, ``"fastica"`` maximises non-Gaussianity. ``"auto"`` takes
+        the former where the components' variances change from segment to segment in repeatable
+        ways.
     n_init : int, default=2
-        Networks that are trained side by side from different initial weights; the one with the
-        lowest held-out contrastive loss is kept. Time grows in proportion.
+        Networks that are trained side by side from different initial weights, and with different
+        weight decay; the one with the lowest held-out loss is kept. Time grows in proportion.
     hidden_layer_sizes : tuple of int, default=None
-        Width of each maxout layer; None is three layers of ``max(32, 2 * n_components)``.
+        Width of each layer of :math:`r`; None is two layers of 128.
     learning_rate : float, default=0.02
-        Of the Adam optimizer at the start; it falls to 0 over `max_iter` epochs along a cosine.
-    batch_size : int, default=256
+        Of the AdamW optimizer at the start; it falls to 0 over `max_iter` epochs along a cosine.
+    weight_decay : float or sequence of float, default=(0.01, 0.3)
+        Share of the weights of :math:`r`, times the learning rate, that a step takes off. Several
+        are given to the `n_init` networks in turn: many sources behind few points need more of it.
+    batch_size : int, default=512
         Time points in a step.
     max_iter : int, default=50
         Epochs.
-    max_samples : int, default=8192
+    max_samples : int, default=32768
         Time points of an epoch, drawn anew for each one; None is all there are. With the defaults a
-        fit makes at most 1600 steps, however long the recordings are.
+        fit makes at most 3200 steps, however long the recordings are.
     tol : float, default=1e-4
         A fall of the held-out loss by less than ``tol * max(1, loss)`` is none.
     n_iter_no_change : int, default=12
@@ -132,7 +130,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         Share of each segment, one block of consecutive time points, that is held out of training
         to compute the contrastive loss on.
     random_state : int, RandomState or None, default=None
-        One seed for initialisation, shuffling, the held-out blocks and FastICA.
+        One seed for initialisation, shuffling, held-out blocks, contrasts and FastICA.
     device : str or torch.device, default="auto"
         Where to train; "auto" is CUDA where there is one.
     warm_start : bool, default=False
@@ -151,24 +149,28 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     whitening_ : ndarray of shape (n_directions, n_channels)
         PCA whitening of the standardised channels; directions that do not vary are left out.
     feature_mean_ : ndarray of shape (n_components,)
-        Mean :math:`\bar h` of the network's features.
+        Mean of the network's features.
     unmixing_ : ndarray of shape (n_components, n_components)
-        The unmixing :math:`B`. Components have mean 0 and variance 1 over the recordings of `fit`,
-        and rise with the norm of the whitened channels, as :math:`|s|` does.
+        Linear map from the network's features to components, which have mean 0 and variance 1
+        over the recordings of `fit`. Those of "tcl" rise with the norm of the whitened channels,
+        as :math:`|s|` does; others with the whitened direction that they correlate most with.
     unmixing_method_ : {"joint_diagonalization", "fastica", "none"}
-        How it was found; "none" for one component.
+        How it was found; "none" for one component, and for all methods but "tcl", whose features
+        are components already.
     contrast_ : ndarray of shape (n_components,)
-        Share of the variance of each component that lies between segments, in [0, 1]. Components
-        are in falling order of it.
+        Share of the variance of each component's magnitude that lies between segments, in [0, 1];
+        for "pcl" how much magnitudes depend on those one step before. Components are in falling
+        order of it; `partial_fit` keeps their places.
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_.networks[0]`` is the
-        :class:`~sklearn_dbt.nn.encoders.TimeContrastiveNetwork`.
+        The trained net; ``net_.module_.networks[0]`` is the network, of
+        :mod:`sklearn_dbt.nn.encoders`.
     loss_curve_ : list of float
-        Contrastive training loss of each epoch, the mean over the `n_init` networks.
+        Training loss of each epoch, the mean over the `n_init` networks.
     validation_loss_curve_ : list of float
-        The same on held-out time points.
+        Loss of the best of them on held-out time points.
     chance_loss_ : float
-        Contrastive loss of guessing: what the held-out loss has to be below.
+        Loss of guessing (for "ivae" of one Gaussian for all segments): what the held-out loss has
+        to be below.
     n_iter_ : int
         Epochs run.
     device_ : str
@@ -181,15 +183,17 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     Warns
     -----
     UserWarning
-        If there are fewer than ``n_components + 1`` segments, or if held-out time points cannot be
-        told apart better than by guessing: then the components are not identified.
+        If the data cannot identify the components: there are too few segments, strengths change in
+        fewer independent ways than there are components, or held-out time points cannot be told
+        apart better than by guessing.
     ConvergenceWarning
         If the loss was still falling after `max_iter` epochs, or FastICA did not converge.
 
     See Also
     --------
     sklearn.decomposition.FastICA : Linear mixtures, of constant strengths too; recovers signs.
-    sklearn_dbt.nn.encoders.TimeContrastiveNetwork : The network alone.
+    sklearn_dbt.datasets.make_nonlinear_mixture : Mixtures whose sources are known.
+    sklearn_dbt.metrics.mean_correlation_coefficient : How well they are recovered.
 
     Notes
     -----
@@ -205,6 +209,12 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     ----------
     .. [1] A. Hyvärinen, H. Morioka, "Unsupervised feature extraction by time-contrastive learning
        and nonlinear ICA", NeurIPS 2016.
+    .. [2] A. Hyvärinen, H. Morioka, "Nonlinear ICA of temporally dependent stationary sources",
+       AISTATS 2017.
+    .. [3] A. Hyvärinen, H. Sasaki, R. Turner, "Nonlinear ICA using auxiliary variables and
+       generalized contrastive learning", AISTATS 2019.
+    .. [4] I. Khemakhem, D. Kingma, R. Monti, A. Hyvärinen, "Variational autoencoders and nonlinear
+       ICA: a unifying framework", AISTATS 2020.
 
     Examples
     --------
@@ -225,8 +235,9 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
 
     _parameter_constraints: dict = {
         **{name: rule for name, rule in TRAINING_CONSTRAINTS.items() if name not in NOT_HERE},
+        "weight_decay": [Interval(Real, 0, None, closed="left"), "array-like"],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "method": [StrOptions({"tcl"})],
+        "method": [StrOptions(set(METHODS))],
         "segments": [StrOptions({"recording"}), Interval(Integral, 1, None, closed="left")],
         "remove_offset": ["boolean"],
         "remove_gain": ["boolean"],
@@ -250,9 +261,10 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         n_init=2,
         hidden_layer_sizes=None,
         learning_rate=0.02,
-        batch_size=256,
+        weight_decay=(0.01, 0.3),
+        batch_size=512,
         max_iter=50,
-        max_samples=8192,
+        max_samples=32_768,
         tol=1e-4,
         n_iter_no_change=12,
         validation_fraction=0.1,
@@ -271,6 +283,7 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         self.n_init = n_init
         self.hidden_layer_sizes = hidden_layer_sizes
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.max_samples = max_samples
@@ -286,12 +299,13 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
     @fit_context(prefer_skip_nested_validation=True)
     @keeps_old_fit
     def fit(self, X, y=None):  # noqa: ARG002
-        """Train the network to tell segments apart, and unmix its features.
+        """Train the network, and bring its components to their standard form.
 
         Parameters
         ----------
         X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
-            Recordings; a list of ``(n_channels, n_times_i)`` arrays when lengths differ.
+            Recordings; a list of ``(n_channels, n_times_i)`` arrays when lengths differ. Arrays
+            on disk (:class:`numpy.memmap`) of more than half a gigabyte are not read as a whole.
         y : None
             Ignored.
 
@@ -306,17 +320,62 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
             windows, more components than linearly independent channels; nothing is trained then.
         """
         resume = self.warm_start and hasattr(self, "unmixing_")
-        panel = check_panel(self, X, reset=not resume, ragged=True, min_times=2)
-        n_windows = check_segments(panel, self.segments, type(self).__name__)
-        labels = label_segments(panel.lengths, n_windows)
-        points = self._join(panel)
+        panel, labels = self._check(X, reset=not resume)
+        points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
         if resume:
-            self._check_resumable(panel, labels)
+            check_resumable(self, panel, labels)
         else:
-            self._start(panel, points, labels)
+            self._settle(panel, points, labels)
+        recorded = self._recorded(points, labels)
         self._warn_about_segments()
         self._start_curves(resume=resume)
-        self._learn(self._whitened(points), labels, X)
+        if not resume:
+            self.net_ = self._new_net(recorded)
+        self._learn(recorded, X, max_iter=self.max_iter)
+        return self
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    @keeps_old_fit
+    def partial_fit(self, X, y=None):  # noqa: ARG002
+        """Train for one epoch on some recordings, which may be new ones.
+
+        Whitening is that of the first call. Segments are told apart within one call only: what
+        belongs to them in the network begins anew where recordings differ from the last ones, and
+        so does the state of the optimizer. The rate is `learning_rate` throughout. Components are
+        unmixed on the recordings of the call, and keep their places.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_channels, n_times) or (n, n_times), or list of 2D arrays
+            Recordings, as in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : NonlinearICAEncoder
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and where `X` has another number of channels or another precision than in
+            the first call.
+        """
+        goes_on = hasattr(self, "unmixing_")
+        panel, labels = self._check(X, reset=not goes_on)
+        points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
+        if goes_on:
+            check_same_network(self, panel)
+            self.n_segments_ = int(labels[-1]) + 1
+        else:
+            self._settle(panel, points, labels)
+        recorded = self._recorded(points, labels)
+        self._warn_about_segments()
+        self._start_curves(resume=goes_on)
+        self.net_ = self._renewed_net(recorded) if goes_on else self._new_net(recorded)
+        places = (self.unmixing_, self.feature_mean_) if goes_on else None
+        self._learn(recorded, X, max_iter=1, constant_rate=True, places=places)
         return self
 
     def transform(self, X):
@@ -340,6 +399,35 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         if self.output == "features":
             return np.stack([component_statistics(recording) for recording in series])
         return series if panel.is_ragged else panel.like_input(np.stack(series))
+
+    @available_if(has_decoder)
+    def inverse_transform(self, X):
+        """Decode components: recordings as they are after offset and gain have been removed.
+
+        Only for ``method="ivae"``, which has a decoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_components, n_times), or list of 2D arrays
+            Components as `transform` gives them with ``output="series"``; for a table, a table.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            Recordings of shape ``(n, n_channels, n_times)``, a list for a list.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of components.
+        """
+        check_is_fitted(self, "unmixing_")
+        components, is_list = as_components(X, self.n_components_, self._n_dims_in == 2)
+        decoded = [self._decode(series) for series in components]
+        if is_list:
+            return decoded
+        panel = np.stack(decoded)
+        return panel[:, 0] if self._n_dims_in == 2 else panel
 
     def get_feature_names_out(self, input_features=None):
         """Names of the components, or columns for a table.
@@ -366,168 +454,3 @@ class NonlinearICAEncoder(TableOutputMixin, NeuralEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    def _start(self, panel: Panel, points: np.ndarray, labels: np.ndarray) -> None:
-        """Settle sizes, whitening and seeds, and build the networks."""
-        mean = points.mean(axis=0)
-        whitening = whitening_of(points - mean)
-        n_components = self._check_n_components(panel, len(whitening))
-        self.device_ = str(resolve_device(self.device))
-        self.mean_, self.whitening_ = mean, whitening.astype(panel.dtype)
-        self.n_components_, self.n_segments_ = n_components, int(labels[-1]) + 1
-        sizes = self.hidden_layer_sizes
-        self._hidden_sizes = None if sizes is None else list(sizes)
-        self._seeds = draw_seeds(self.random_state, 4)
-        self.net_ = self._build_net(self.n_init)
-
-    def _build_net(self, n_networks: int = 1) -> NeuralNet:
-        with isolated_rng(self._seeds[0]):
-            module = Restarts(
-                TimeContrastiveNetwork(
-                    len(self.whitening_), self.n_components_, self.n_segments_, self._hidden_sizes
-                )
-                for _ in range(n_networks)
-            )
-        dtype = torch.from_numpy(self.whitening_).dtype
-        net = make_net(
-            module.to(self.device_, dtype),
-            WeightedLoss(contrastive_loss),
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            seed=self._seeds[1],
-            device=torch.device(self.device_),
-            optimizer=FusedAdam,
-            callbacks=[("decay", CosineDecay(self.learning_rate, self.max_iter))],
-        )
-        # skorch's set_params refuses to change iterators of an initialised net.
-        net.iterator_train = SampledBatches
-        net.iterator_valid__batch_size = MOST_WATCHED
-        return net
-
-    def _learn(self, inputs: Tensor, labels: np.ndarray, X) -> None:
-        """Train on all but the held-out blocks, keep the best network and unmix its features."""
-        random_state = np.random.RandomState(self._seeds[2])
-        is_held_out = hold_out_blocks(labels, self.validation_fraction, random_state)
-        held_out = random_state.permutation(np.flatnonzero(is_held_out))[:MOST_WATCHED]
-        targets = torch.from_numpy(labels).to(inputs.device)
-        kept = torch.from_numpy(np.flatnonzero(~is_held_out)).to(inputs.device)
-        train = TensorDataset(inputs[kept], targets[kept])
-        watched = TensorDataset(inputs[held_out], targets[held_out])
-        self.chance_loss_ = chance_loss(train.targets, watched.targets)
-        self._adopt_parameters()
-        # Needed for an estimator as of the end of an epoch, which callbacks may ask for.
-        self._training = inputs, labels, watched
-        try:
-            progress = Progress(self.tol, self.n_iter_no_change)
-            self._train(train, watched, X=X, progress=progress)
-        except KeyboardInterrupt:
-            self._finish()
-            raise
-        else:
-            self._finish()
-        finally:
-            del self._training
-
-    def _adopt_parameters(self) -> None:
-        """Give the net what may have been set anew since it was built."""
-        self.net_.batch_size = self.batch_size
-        self.net_.iterator_train__max_samples = self.max_samples
-        decay = dict(self.net_.callbacks)["decay"]
-        decay.learning_rate, decay.n_epochs = self.learning_rate, self.max_iter
-
-    def _finish(self) -> None:
-        for name, value in self._conclude(self.net_).items():
-            setattr(self, name, value)
-        forget_missing(self.net_.optimizer_, self.net_.module_)
-        self._warn_about_chance()
-
-    def _conclude(self, net: NeuralNet) -> dict:
-        """Keep the best network of `net`; return the attributes that come of its features."""
-        inputs, labels, watched = self._training
-        net.module_.keep(int(held_out_losses(net.module_, watched).argmin()))
-        features = network_features(net.module_.networks[0], inputs)
-        strength = torch.linalg.vector_norm(inputs, dim=1).double().cpu().numpy()
-        unmixing = unmix(features, labels, strength, self.unmixing, self._seeds[3])
-        return {
-            "feature_mean_": unmixing.mean,
-            "unmixing_": unmixing.matrix,
-            "unmixing_method_": unmixing.method,
-            "contrast_": unmixing.contrast,
-        }
-
-    def _fitted_now(self) -> dict:
-        fitted = super()._fitted_now()
-        return fitted | self._conclude(fitted["net_"])
-
-    def _join(self, panel: Panel) -> np.ndarray:
-        return join(panel, offset=self.remove_offset, gain=self.remove_gain)
-
-    def _whitened(self, points: np.ndarray) -> Tensor:
-        whitened = (points.astype(self.mean_.dtype) - self.mean_) @ self.whitening_.T
-        return torch.from_numpy(whitened).to(self.device_)
-
-    def _components(self, panel: Panel) -> list[np.ndarray]:
-        """Components of each recording, shape (n_components, n_times_i)."""
-        inputs = self._whitened(self._join(panel))
-        features = network_features(self.net_.module_.networks[0], inputs)
-        components = (self.unmixing_ @ (features - self.feature_mean_).T).astype(panel.dtype)
-        return np.split(components, np.cumsum(panel.lengths)[:-1], axis=1)
-
-    def _check_n_components(self, panel: Panel, rank: int) -> int:
-        name, n_channels = type(self).__name__, panel.n_channels
-        n_components = rank if self.n_components is None else self.n_components
-        kind = "a table is a panel of one channel" if panel.is_table else f"X has {n_channels}"
-        if n_components > n_channels:
-            raise ValueError(
-                f"{name}: n_components={n_components} must be at most the number of channels; "
-                f"{kind}."
-            )
-        if rank == 0:
-            raise ValueError(f"{name}: all recordings of X are constant; nothing can be learnt.")
-        if n_components > rank:
-            raise ValueError(
-                f"{name}: n_components={n_components}, but only {rank} of the {n_channels} "
-                "channels are linearly independent (some are constant, or sums of others). Use "
-                f"n_components={rank} or fewer, or None."
-            )
-        return int(n_components)
-
-    def _check_resumable(self, panel: Panel, labels: np.ndarray) -> None:
-        name = type(self).__name__
-        if int(labels[-1]) + 1 != self.n_segments_:
-            raise ValueError(
-                f"{name}: warm_start=True continues on the same segments; X has "
-                f"{int(labels[-1]) + 1} and the last fit had {self.n_segments_}."
-            )
-        sizes = None if self.hidden_layer_sizes is None else list(self.hidden_layer_sizes)
-        if self.n_components not in (None, self.n_components_) or sizes != self._hidden_sizes:
-            raise ValueError(
-                f"{name}: warm_start=True continues with the same network; n_components and "
-                "hidden_layer_sizes cannot change."
-            )
-        if panel.dtype != self.whitening_.dtype:
-            raise ValueError(
-                f"{name}: X is {panel.dtype}, but {self.whitening_.dtype} was seen in the fit that "
-                "this one continues."
-            )
-
-    def _warn_about_segments(self) -> None:
-        if self.n_segments_ <= self.n_components_:
-            warnings.warn(
-                f"{type(self).__name__}: {self.n_segments_} segments cannot identify "
-                f"{self.n_components_} components; at least {self.n_components_ + 1} are needed. "
-                "Give more recordings, more segments a recording, or fewer components.",
-                UserWarning,
-                stacklevel=5,
-            )
-
-    def _warn_about_chance(self) -> None:
-        best = min(self.validation_loss_curve_, default=0.0)
-        if best >= self.chance_loss_:
-            warnings.warn(
-                f"{type(self).__name__}: held-out time points are told apart no better than by "
-                f"guessing (loss {best:.4g}, chance {self.chance_loss_:.4g}); without their "
-                "offset and gain the segments look alike, and components are not identified.",
-                UserWarning,
-                stacklevel=7,
-            )

@@ -8,8 +8,10 @@ from numpy.random import RandomState
 from sklearn_dbt._base import Panel
 
 
-def standardise(recording: np.ndarray, *, offset: bool = True, gain: bool = True) -> np.ndarray:
-    """Remove the offset of each channel and the gain of the recording.
+def offset_and_gain(
+    recording: np.ndarray, *, offset: bool = True, gain: bool = True
+) -> tuple[np.ndarray, float]:
+    """Say what to subtract from each channel of a recording, and what to multiply all of it by.
 
     One gain serves all channels, so that what an amplifier did to the recording as a whole is gone,
     and how its sources compare in strength is not.
@@ -19,60 +21,47 @@ def standardise(recording: np.ndarray, *, offset: bool = True, gain: bool = True
     recording : ndarray of shape (n_channels, n_times)
         A recording.
     offset : bool, default=True
-        Subtract the mean of each channel.
+        Subtract the mean of each channel; otherwise nothing.
     gain : bool, default=True
-        Divide by the root mean square over all channels, after their means.
+        Divide by the root mean square over all channels, after their means; otherwise by nothing.
 
     Returns
     -------
-    ndarray of shape (n_channels, n_times)
-        A recording that is constant up to rounding is not divided.
+    offset : ndarray of shape (n_channels,)
+        The means, or 0.
+    gain : float
+        One over the root mean square, or 1; 0 for a recording that is constant up to rounding and
+        whose offset is removed.
     """
-    centred = recording - recording.mean(axis=1, keepdims=True)
-    scale = np.sqrt(np.square(centred).mean())
+    mean = recording.mean(axis=1)
+    scale = np.sqrt(np.square(recording - mean[:, None]).mean())
     rounding = 8 * np.finfo(recording.dtype).eps * np.abs(recording).max()
+    subtracted = mean if offset else np.zeros_like(mean)
     if scale <= rounding:
-        return np.zeros_like(recording) if offset else recording
-    result = centred if offset else recording
-    return result / scale if gain else result
+        return subtracted, 0.0 if offset else 1.0
+    return subtracted, 1 / scale if gain else 1.0
 
 
-def join(panel: Panel, *, offset: bool = True, gain: bool = True) -> np.ndarray:
-    """Standardise all recordings and put their time points one below the other.
-
-    Parameters
-    ----------
-    panel : Panel
-        The recordings.
-    offset, gain : bool, default=True
-        See :func:`standardise`.
-
-    Returns
-    -------
-    ndarray of shape (n_points, n_channels)
-    """
-    parts = [standardise(recording, offset=offset, gain=gain) for recording in panel.data]
-    return np.concatenate(parts, axis=1).T
-
-
-def whitening_of(points: np.ndarray) -> np.ndarray:
-    """PCA whitening of centred points, without the directions in which they do not vary.
+def whitening_of(covariance: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """PCA whitening by a covariance, without the directions in which points do not vary.
 
     Parameters
     ----------
-    points : ndarray of shape (n_points, n_channels)
-        Of mean 0.
+    covariance : ndarray of shape (n_channels, n_channels)
+        Of the points.
+    dtype : dtype
+        Precision of the points, which says how small a variance is rounding.
 
     Returns
     -------
     ndarray of shape (n_directions, n_channels)
-        In float64, rows by falling variance; none where the points are all 0.
+        In that precision, rows by falling variance; none where the points are all 0.
     """
-    values, vectors = np.linalg.eigh(points.T @ points / len(points))
+    values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1].astype(np.float64), vectors.T[::-1].astype(np.float64)
     # A standard deviation this much smaller than the largest is rounding of a linear dependence.
-    varies = values > values[0] * (100 * np.finfo(points.dtype).eps)
-    return vectors[varies] / np.sqrt(values[varies])[:, None]
+    varies = values > values[0] * (100 * np.finfo(dtype).eps)
+    return (vectors[varies] / np.sqrt(values[varies])[:, None]).astype(dtype)
 
 
 def label_segments(lengths: np.ndarray, n_windows: int) -> np.ndarray:

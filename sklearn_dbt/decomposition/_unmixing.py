@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.decomposition import FastICA
 
+from sklearn_dbt.metrics import match_components
 from sklearn_dbt.nn.encoders import joint_diagonalize
 
 # Correlation of the changes of variance in both halves of the segments, from which on they are
@@ -40,6 +41,27 @@ class Unmixing:
     matrix: np.ndarray
     contrast: np.ndarray
     method: str
+
+    def in_places_of(self, matrix: np.ndarray, mean: np.ndarray, features: np.ndarray) -> Unmixing:
+        """Return it with components in the order, and with the signs, of another unmixing.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n_components, n_components)
+            The other unmixing's matrix.
+        mean : ndarray of shape (n_components,)
+            Its mean.
+        features : ndarray of shape (n_points, n_components)
+            What both are compared on.
+
+        Returns
+        -------
+        Unmixing
+        """
+        before = ((features - mean) @ matrix.T).T
+        order, correlation = match_components(before, ((features - self.mean) @ self.matrix.T).T)
+        signs = np.where(correlation < 0, -1.0, 1.0)[:, None]
+        return Unmixing(self.mean, signs * self.matrix[order], self.contrast[order], self.method)
 
 
 def unmix(
@@ -153,9 +175,86 @@ def _standard_form(matrix, centred, labels, strength) -> tuple[np.ndarray, np.nd
     scale = components.std(axis=0)
     scale[scale <= 0] = 1.0
     scale[(strength - strength.mean()) @ components < 0] *= -1
-    components /= scale
-    counts = np.bincount(labels)
-    means = np.add.reduceat(components, np.r_[0, _starts(labels)]) / counts[:, None]
-    contrast = counts @ means**2 / len(labels)
+    contrast = contrast_of(components / scale, labels)
     order = np.argsort(-contrast, kind="stable")
     return (matrix / scale[:, None])[order], contrast[order]
+
+
+def contrast_of(components: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of the variance of each component that lies between segments.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_points, n_components)
+        Components.
+    labels : ndarray of shape (n_points,)
+        Segment of each point, not falling.
+
+    Returns
+    -------
+    ndarray of shape (n_components,)
+        In [0, 1]; 0 for a constant.
+    """
+    starts = np.r_[0, _starts(labels)]
+    counts = np.diff(np.r_[starts, len(labels)])
+    centred = components - components.mean(axis=0)
+    means = np.add.reduceat(centred, starts) / counts[:, None]
+    variance = np.square(centred).mean(axis=0)
+    return counts @ means**2 / len(labels) / np.where(variance > 0, variance, 1.0)
+
+
+def scale_components(features: np.ndarray, inputs: np.ndarray, contrast: np.ndarray) -> Unmixing:
+    """Bring features that are components already to their standard form.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_points, n_components)
+        Components in any order, scale and sign.
+    inputs : ndarray of shape (n_points, n_directions)
+        Whitened points: a component rises with the one it correlates most with.
+    contrast : ndarray of shape (n_components,)
+        What components are ordered by, the largest first.
+
+    Returns
+    -------
+    Unmixing
+        Unit variance; the method is "none".
+    """
+    mean = features.mean(axis=0)
+    centred = features - mean
+    scale = centred.std(axis=0)
+    scale[scale <= 0] = 1.0
+    loadings = centred.T @ inputs
+    largest = np.abs(loadings).argmax(axis=1)
+    scale[loadings[np.arange(len(scale)), largest] < 0] *= -1
+    order = np.argsort(-contrast, kind="stable")
+    return Unmixing(mean, np.diag(1 / scale)[order], contrast[order], "none")
+
+
+def linear_unmixing(points: np.ndarray, labels: np.ndarray, n_components: int) -> np.ndarray:
+    """Linear unmixing by the variances of segments, which a nonlinear one may start from.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_directions)
+        Whitened points, in float64.
+    labels : ndarray of shape (n_points,)
+        Segment of each point, not falling; with one segment only nothing is unmixed.
+    n_components : int
+        Rows to return, those whose variances change most from segment to segment.
+
+    Returns
+    -------
+    ndarray of shape (n_components, n_directions)
+        Components have variance 1 over all points; the largest entry of a row is positive.
+    """
+    centred = points - points.mean(axis=0)
+    segments = np.split(centred, _starts(labels))
+    if len(segments) == 1 or points.shape[1] == 1:
+        return np.eye(n_components, points.shape[1])
+    matrix = _diagonalise(segments)
+    components = centred @ matrix.T
+    largest = matrix[np.arange(len(matrix)), np.abs(matrix).argmax(axis=1)]
+    matrix /= (np.sign(largest) * components.std(axis=0))[:, None]
+    order = np.argsort(-contrast_of(np.abs(components), labels), kind="stable")
+    return matrix[order[:n_components]]

@@ -74,7 +74,13 @@ from sklearn_dbt.nn.dropout import (
     TransformDropout,
     make_policy,
 )
-from sklearn_dbt.nn.encoders import TimeContrastiveNetwork, joint_diagonalize
+from sklearn_dbt.nn.encoders import (
+    GeneralizedContrastiveNetwork,
+    IdentifiableVAE,
+    PermutationContrastiveNetwork,
+    TimeContrastiveNetwork,
+    joint_diagonalize,
+)
 from sklearn_dbt.nn.trust_region import DecayController, RateLayer, TrustRegionController
 
 __all__ = [
@@ -102,9 +108,11 @@ __all__ = [
     "FractionalFourier",
     "FrequencyDistance",
     "Gabor",
+    "GeneralizedContrastiveNetwork",
     "GraphFourier",
     "Harmonicity",
     "Hartley",
+    "IdentifiableVAE",
     "Identity",
     "Indices",
     "Interference",
@@ -115,6 +123,7 @@ __all__ = [
     "LiftingDWT",
     "MaskingThreshold",
     "Mel",
+    "PermutationContrastiveNetwork",
     "Policy",
     "PopulationEnergy",
     "RangeDoppler",

@@ -1,4 +1,4 @@
-"""Loss, batches and rates of contrastive training, against their definitions."""
+"""Losses, batches and rates of training networks side by side, against their definitions."""
 
 import math
 from types import SimpleNamespace
@@ -10,7 +10,11 @@ from torch.nn import functional
 
 from sklearn_dbt._training import TensorDataset, seeded_generator
 from sklearn_dbt.decomposition import _contrastive_training as training
-from sklearn_dbt.nn.encoders import Restarts, TimeContrastiveNetwork
+from sklearn_dbt.decomposition._method import Drawn
+from sklearn_dbt.decomposition._tcl import TimeContrast
+from sklearn_dbt.nn.encoders import IdentifiableVAE, Restarts, TimeContrastiveNetwork
+
+METHOD = TimeContrast("auto", 0)
 
 
 def restarts(n=3):
@@ -25,30 +29,24 @@ def points(n=20):
     return torch.randn(n, 4, generator=generator), torch.randint(5, (n,), generator=generator)
 
 
-def test_loss_of_each_network():
-    nets, (x, y) = restarts(), points()
-    losses = training.contrastive_loss(nets(x), y)
-    assert losses.shape == (20, 3)
-    for i, net in enumerate(nets.networks):
-        expected = functional.cross_entropy(net(x), y, reduction="none")
-        torch.testing.assert_close(losses[:, i], expected)
-    mean = training.contrastive_loss(nets(x), y, reduction="mean")
-    torch.testing.assert_close(mean, losses.mean())
-
-
 def test_held_out_losses():
     nets, (x, y) = restarts(), points()
-    found = training.held_out_losses(nets, TensorDataset(x, y))
+    found = training.held_out_losses(METHOD, nets, Drawn({"x": x}, y, torch.ones(20)))
     expected = [float(functional.cross_entropy(net(x), y).detach()) for net in nets.networks]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_chance_is_the_entropy_of_the_segments():
-    train, watched = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1])
-    expected = -(math.log(0.75) + math.log(0.25)) / 2
-    assert training.chance_loss(train, watched) == pytest.approx(expected)
-    even = torch.arange(8).repeat(5)
-    assert training.chance_loss(even, even) == pytest.approx(math.log(8))
+def test_mean_in_training_and_the_best_otherwise():
+    nets, (x, y) = restarts(), points()
+    weights = torch.rand(20, generator=seeded_generator(2))
+    each = [
+        float((weights * functional.cross_entropy(net(x), y, reduction="none")).sum().detach())
+        / float(weights.sum())
+        for net in nets.networks
+    ]
+    criterion = training.LossOfRestarts(METHOD.loss)
+    assert float(criterion(nets(x), (y, weights)).detach()) == pytest.approx(np.mean(each))
+    assert float(criterion.eval()(nets(x), (y, weights)).detach()) == pytest.approx(min(each))
 
 
 def test_features_in_parts(monkeypatch):
@@ -71,6 +69,15 @@ def test_an_epoch_draws_some_rows_once(max_samples, n_rows):
     assert len(batches) == math.ceil(n_rows / 5) == len(list(batches))
 
 
+def test_a_small_part_is_drawn_without_numbering_all(monkeypatch):
+    monkeypatch.setattr(torch, "randperm", None)
+    data = TensorDataset(torch.arange(5000.0), torch.arange(5000))
+    batches = training.SampledBatches(data, 30, seeded_generator(0), 100)
+    rows = torch.cat([y for _, (y, _) in batches])
+    assert len(rows) == 100
+    assert len(set(rows.tolist())) > 90
+
+
 def test_rate_falls_along_a_cosine_and_begins_anew():
     group = {"lr": 99.0}
     net = SimpleNamespace(optimizer_=SimpleNamespace(param_groups=[group]))
@@ -83,25 +90,62 @@ def test_rate_falls_along_a_cosine_and_begins_anew():
             rates.append(group["lr"])
         half = math.sqrt(0.5)
         assert rates == pytest.approx([0.4, 0.2 * (1 + half), 0.2, 0.2 * (1 - half)])
+    constant = training.CosineDecay(0.4, math.inf)
+    constant.on_train_begin(net)
+    for _ in range(3):
+        constant.on_epoch_begin(net)
+        assert group["lr"] == 0.4
 
 
-def test_one_kernel_is_adam():
+def test_message_is_held_in_the_first_half():
+    vae = IdentifiableVAE(3, 2, 4)
+    net = SimpleNamespace(module_=Restarts([vae]))
+    held = training.HeldMessage(5)
+    for _ in range(2):
+        held.on_train_begin(net)
+        seen = []
+        for _ in range(5):
+            held.on_epoch_begin(net)
+            seen.append(vae.holds_message)
+        assert seen == [True, True, True, False, False]
+    training.HeldMessage(5).on_train_begin(SimpleNamespace(module_=restarts()))
+
+
+def test_one_kernel_is_adamw():
     (x, y), found = points(), []
-    for optimizer_class in (torch.optim.Adam, training.FusedAdam):
+    for optimizer_class in (torch.optim.AdamW, training.FusedAdamW):
         net = restarts(1)
         optimizer = optimizer_class(net.parameters(), lr=0.01)
         for _ in range(5):
             optimizer.zero_grad()
-            training.contrastive_loss(net(x), y, reduction="mean").backward()
+            METHOD.loss(net(x), y, reduction="mean").backward()
             optimizer.step()
         found.append(net(x))
     torch.testing.assert_close(*found)
 
 
+def test_only_source_networks_decay_each_at_its_rate():
+    nets, (x, y) = restarts(), points()
+    before = [p.detach().clone() for p in nets.parameters()]
+    optimizer = training.FusedAdamW(training.parameter_groups(nets), lr=0.1)
+    training.set_decay(optimizer, [0.5, 2.0])
+    (0 * METHOD.loss(nets(x), y, reduction="mean")).backward()
+    optimizer.step()
+    ratios = {
+        name: float((new / old).detach().mean())
+        for (name, new), old in zip(nets.named_parameters(), before, strict=True)
+    }
+    for name, ratio in ratios.items():
+        place = int(name.split(".")[1])
+        expected = 1 - 0.1 * [0.5, 2.0, 0.5][place] if ".sources." in name else 1
+        assert ratio == pytest.approx(expected, rel=1e-5)
+    assert len(ratios) == sum(len(g["params"]) for g in optimizer.param_groups)
+
+
 def test_dropped_networks_are_forgotten():
     nets, (x, y) = restarts(), points()
     optimizer = torch.optim.Adam(nets.parameters())
-    training.contrastive_loss(nets(x), y, reduction="mean").backward()
+    METHOD.loss(nets(x), y, reduction="mean").backward()
     optimizer.step()
     nets.keep(1)
     training.forget_missing(optimizer, nets)

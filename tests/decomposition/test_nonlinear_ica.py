@@ -14,7 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sklearn_dbt.decomposition import NonlinearICAEncoder, _nonlinear_ica
+from sklearn_dbt.datasets import make_nonlinear_mixture
+from sklearn_dbt.decomposition import NonlinearICAEncoder, _points, _trained_encoder
+from sklearn_dbt.metrics import mean_correlation_coefficient
 
 quick = pytest.mark.filterwarnings(
     # A few epochs are no training; what these tests are about does not need one.
@@ -64,7 +66,9 @@ def panel(n=8, n_channels=3, n_times=40, seed=0):
 
 
 def fast(**options):
-    return NonlinearICAEncoder(**{"n_init": 1, "max_iter": 3, "random_state": 0, **options})
+    return NonlinearICAEncoder(
+        **{"n_init": 1, "max_iter": 3, "batch_size": 256, "random_state": 0, **options}
+    )
 
 
 # --- what it recovers ----------------------------------------------------------------------------
@@ -203,6 +207,193 @@ def test_unmixing_can_be_chosen(unmixing):
     assert np.isfinite(encoder.transform(X)).all()
 
 
+METHODS = ["tcl", "pcl", "gcl", "ivae"]
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+@pytest.mark.parametrize(
+    ("method", "protocol", "segments", "bar"),
+    [("gcl", "ivae", 30, 0.85), ("ivae", "ivae", 30, 0.78), ("pcl", "pcl", "recording", 0.85)],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_sources_are_recovered_with_their_signs(method, protocol, segments, bar):
+    X, sources, _ = make_nonlinear_mixture(
+        protocol,
+        n_recordings=2,
+        n_sources=3,
+        n_times=9000 if protocol == "pcl" else 300,
+        n_segments=1 if protocol == "pcl" else 30,
+        random_state=2,
+    )
+    encoder = NonlinearICAEncoder(method=method, segments=segments, n_init=1, random_state=0)
+    encoder.set_params(hidden_layer_sizes=(48, 48), batch_size=256, max_iter=20)
+    found = encoder.fit(X[:1].astype(np.float32)).transform(X[1:].astype(np.float32))
+    score = mean_correlation_coefficient(sources[1:], found)
+    linear = FastICA(whiten="unit-variance", random_state=0, max_iter=1000).fit(X[0].T)
+    beside = mean_correlation_coefficient(sources[1], linear.transform(X[1].T).T)
+    assert score > max(bar, beside + 0.05)
+    # What is lower than the loss of guessing has been learnt.
+    assert min(encoder.validation_loss_curve_) < encoder.chance_loss_ - 0.05
+
+
+@quick
+@each_method
+def test_every_method_gives_standardised_components_in_order(method):
+    X = panel(20, n_times=60)
+    encoder = fast(method=method, max_iter=2, remove_gain=False).fit(X)
+    series = np.concatenate(list(encoder.transform(X)), axis=1)
+    np.testing.assert_allclose(series.mean(axis=1), 0, atol=1e-8)
+    np.testing.assert_allclose(series.std(axis=1), 1, rtol=1e-6)
+    assert (np.diff(encoder.contrast_) <= 0).all()
+    assert encoder.contrast_.min() >= 0
+    assert encoder.contrast_.max() <= 1
+    ragged = [recording[:, : 50 - i] for i, recording in enumerate(X)]
+    assert [z.shape for z in fast(method=method).fit(ragged).transform(ragged)] == [
+        (3, 50 - i) for i in range(20)
+    ]
+
+
+@quick
+@each_method
+def test_every_method_saves_and_loads(method, tmp_path):
+    X = panel()
+    encoder = fast(method=method, max_iter=2).fit(X)
+    encoder.save(tmp_path / "encoder")
+    twin = NonlinearICAEncoder.load(tmp_path / "encoder")
+    np.testing.assert_array_equal(twin.transform(X), encoder.transform(X))
+
+
+@quick
+@pytest.mark.parametrize("method", ["pcl", "gcl", "ivae"])
+def test_a_component_rises_with_the_direction_it_is_closest_to(method):
+    X = panel()
+    encoder = fast(method=method).fit(X)
+    inputs = [x - x.mean(axis=1, keepdims=True) for x in X]
+    white = encoder.whitening_ @ np.concatenate(
+        [x / np.sqrt(np.square(x).mean()) for x in inputs], axis=1
+    )
+    loadings = np.concatenate(list(encoder.transform(X)), axis=1) @ white.T
+    assert (loadings[np.arange(3), np.abs(loadings).argmax(axis=1)] > 0).all()
+
+
+@quick
+def test_permutations_need_one_recording_only():
+    X = panel(1, n_times=300)
+    encoder = fast(method="pcl").fit(X)
+    assert encoder.n_segments_ == 1
+    assert encoder.chance_loss_ == pytest.approx(math.log(2))
+    assert encoder.transform(X).shape == X.shape
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_decoding_undoes_encoding():
+    X, _, _ = make_nonlinear_mixture(
+        "ivae", n_sources=3, n_segments=20, n_times=100, random_state=0
+    )
+    encoder = fast(method="ivae", segments=20, max_iter=40, remove_gain=False).fit(X)
+    back = encoder.inverse_transform(encoder.transform(X))
+    assert back.shape == X.shape
+    centred = X - X.mean(axis=2, keepdims=True)
+    assert np.square(back - centred).mean() < 0.05 * np.square(centred).mean()
+    (one,) = encoder.inverse_transform(list(encoder.transform(X)))
+    np.testing.assert_allclose(one, back[0], atol=1e-10)
+
+
+@quick
+def test_only_an_autoencoder_decodes():
+    table = panel(n_channels=1)[:, 0]
+    encoder = fast(method="ivae").fit(table)
+    assert encoder.inverse_transform(encoder.transform(table)).shape == table.shape
+    with pytest.raises(AttributeError, match=r"inverse_transform") as caught:
+        fast().fit(panel()).inverse_transform(panel())
+    assert "'tcl' has no decoder" in str(caught.value.__cause__)
+    with pytest.raises(ValueError, match="expected 1 components"):
+        encoder.inverse_transform(np.ones((2, 2, 9)))
+
+
+# --- recordings that come one after the other, or lie on disk ------------------------------------
+
+
+@quick
+@each_method
+def test_partial_fit_goes_on_with_new_recordings(method):
+    X = panel(24, n_times=120)
+    encoder = fast(method=method)
+    assert encoder.partial_fit(X[:8]) is encoder
+    assert encoder.n_iter_ == 1
+    whitening, first = encoder.whitening_.copy(), encoder.transform(X)
+    encoder.partial_fit(X[8:18])
+    assert encoder.n_iter_ == len(encoder.loss_curve_) == 2
+    np.testing.assert_array_equal(encoder.whitening_, whitening)
+    if method != "pcl":
+        assert encoder.n_segments_ == 10
+    second = encoder.transform(X)
+    assert second.shape == X.shape
+    if method == "pcl":
+        # These recordings have no dependence in time to find anything by.
+        return
+    # One more epoch changes little; components have kept their places and signs.
+    a, b = (np.concatenate(list(z), axis=1) for z in (first, second))
+    correlation = np.corrcoef(a, b)[:3, 3:]
+    assert (np.abs(correlation).argmax(axis=1) == np.arange(3)).all()
+    assert (np.diag(correlation) > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_partial_fit_learns_as_fit_does():
+    sources, observed = mixture(n_times=400)
+    encoder = fast(segments=12, learning_rate=0.01)
+    for _ in range(40):
+        encoder.partial_fit(in_a_row(observed[0]))
+    found = encoder.transform(in_a_row(observed[1]))
+    score = matched_correlation(np.abs(in_a_row(sources[1])), found)
+    assert score > max(linear_scores(sources, observed)) + 0.1
+
+
+@quick
+def test_partial_fit_refuses_other_data_and_stays_as_it_was():
+    X = panel()
+    encoder = fast().partial_fit(X)
+    expected = encoder.transform(X)
+    with pytest.raises(ValueError, match="X has 2 features"):
+        encoder.partial_fit(X[:, :2])
+    with pytest.raises(ValueError, match="X is float32, but float64 was seen"):
+        encoder.partial_fit(X.astype(np.float32))
+    with pytest.raises(ValueError, match="method, n_components and hidden_layer_sizes cannot"):
+        encoder.set_params(method="gcl").partial_fit(X)
+    encoder.set_params(method="tcl")
+    assert encoder.n_iter_ == 1
+    np.testing.assert_array_equal(encoder.transform(X), expected)
+
+
+@quick
+@each_method
+def test_of_very_many_points_some_are_looked_at(method, monkeypatch):
+    X = panel(12, n_times=60)
+    monkeypatch.setattr(_points, "MOST_LOOKED_AT", 100)
+    encoder = fast(method=method).fit(X)
+    assert encoder.n_segments_ == 12
+    assert np.isfinite(encoder.transform(X)).all()
+
+
+@quick
+@each_method
+def test_recordings_on_disk_are_read_on_demand(method, tmp_path, monkeypatch):
+    X = panel(10, n_times=80)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    expected = fast(method=method).fit(X).transform(X)
+    monkeypatch.setattr(_points, "MOST_BYTES", 1000)
+    read = []
+    original = _points.Points.read
+    monkeypatch.setattr(
+        _points.Points, "read", lambda self, rows: read.append(len(rows)) or original(self, rows)
+    )
+    found = fast(method=method).fit(mapped).transform(mapped)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(read) > 6
+
+
 # --- how it trains -------------------------------------------------------------------------------
 
 
@@ -210,21 +401,21 @@ def test_unmixing_can_be_chosen(unmixing):
 def test_the_network_with_the_lowest_held_out_loss_is_kept(monkeypatch):
     seen = []
 
-    def spy(restarts, watched):
-        losses = held_out_losses(restarts, watched)
-        seen.append((losses, watched))
+    def spy(method, restarts, watched):
+        losses = held_out_losses(method, restarts, watched)
+        seen.append((losses, method, watched))
         return losses
 
-    held_out_losses = _nonlinear_ica.held_out_losses
-    monkeypatch.setattr(_nonlinear_ica, "held_out_losses", spy)
+    held_out_losses = _trained_encoder.held_out_losses
+    monkeypatch.setattr(_trained_encoder, "held_out_losses", spy)
     X = panel()
     encoder = fast(n_init=4).fit(X)
-    ((losses, watched),) = seen
+    ((losses, method, watched),) = seen
     assert len(losses) == 4
     assert len(set(losses)) == 4
-    (kept,) = held_out_losses(encoder.net_.module_, watched)
-    assert kept == losses.min()
-    assert losses.mean() == pytest.approx(min(encoder.validation_loss_curve_), rel=1e-6)
+    (kept,) = held_out_losses(method, encoder.net_.module_, watched)
+    assert kept == pytest.approx(losses.min(), rel=1e-9)
+    assert losses.min() == pytest.approx(min(encoder.validation_loss_curve_), rel=1e-6)
 
 
 @quick
@@ -347,6 +538,25 @@ def test_segments_that_look_alike_are_told():
         fast(max_iter=2, learning_rate=0.1).fit(X)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_modulation_of_too_low_rank_is_told():
+    """Two of three sources change together: they cannot be told apart."""
+    rng = np.random.default_rng(0)
+    strength = np.exp(rng.normal(size=(30, 2)))[:, [0, 1, 1]]
+    sources = strength[:, :, None] * rng.laplace(size=(30, 3, 200))
+    X = np.einsum("ij,njt->nit", np.linalg.qr(rng.normal(size=(3, 3)))[0], sources)
+    with pytest.warns(UserWarning, match="the 3 components change in 2 independent ways"):
+        fast(max_iter=10, remove_gain=False).fit(X)
+
+
+@quick
+def test_variances_and_means_take_more_segments():
+    X = panel(6)
+    with pytest.warns(UserWarning, match="6 segments cannot identify 3 components; at least 7"):
+        fast(method="ivae").fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:NonlinearICAEncoder. the strengths:UserWarning")
 def test_an_unfinished_training_is_told():
     _, observed = mixture(n_segments=6, n_times=100)
     with pytest.warns(ConvergenceWarning, match=r"3 epochs were run \(max_iter\)"):
@@ -369,6 +579,8 @@ def test_an_unfinished_training_is_told():
         ({"segments": 30}, panel(), "recording 0 of X has n_times=40, too few for segments=30"),
         ({}, panel(n_times=1), r"1 time point\(s\) and at least 2 are required"),
         ({"hidden_layer_sizes": (8, 0)}, panel(), r"hidden_layer_sizes\[1\] must be at least 1"),
+        ({"weight_decay": [0.1, -1]}, panel(), r"weight_decay must be .* got \[0.1, -1\]"),
+        ({"weight_decay": ()}, panel(), "one or more numbers"),
         ({"device": "abacus"}, panel(), "device='abacus' is unknown"),
     ],
 )
@@ -382,7 +594,7 @@ def test_what_fit_refuses(options, X, message):
 @pytest.mark.parametrize(
     "options",
     [
-        {"method": "pcl"},
+        {"method": "sfa"},
         {"segments": "channel"},
         {"segments": 0},
         {"unmixing": "pca"},
@@ -391,6 +603,7 @@ def test_what_fit_refuses(options, X, message):
         {"max_samples": 0},
         {"validation_fraction": 1.0},
         {"remove_gain": "yes"},
+        {"weight_decay": -1.0},
     ],
 )
 def test_wrong_parameters(options):

@@ -50,19 +50,19 @@ class Restarts(nn.Module):
         if not len(self.networks):
             raise ValueError("networks must hold at least one network, got none.")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
         """Return what each network says.
 
         Parameters
         ----------
-        x : Tensor of shape (n_samples, ...)
+        *inputs, **named : Tensor of shape (n_samples, ...)
             Input of every network.
 
         Returns
         -------
         Tensor of shape (n_samples, n_networks, ...)
         """
-        return torch.stack([network(x) for network in self.networks], dim=1)
+        return torch.stack([network(*inputs, **named) for network in self.networks], dim=1)
 
     def keep(self, index: int) -> None:
         """Drop all networks but one.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
-from ._checks import check_count, check_sizes
-from ._maxout import Maxout
+from ._checks import check_count
+from ._source_network import SourceNetwork
 
-__all__ = ["TimeContrastiveNetwork"]
+__all__ = ["TimeContrastiveNetwork", "mean_magnitudes"]
+
+# Added to mean magnitudes, as a share of their mean over all segments.
+LEAST_MAGNITUDE = 0.01
 
 
 class TimeContrastiveNetwork(nn.Module):
-    r"""Maxout network that classifies time points into segments by multinomial logistic regression.
+    r"""Network that classifies time points into segments by multinomial logistic regression.
 
     Observations are an invertible nonlinear mixture :math:`x_t = f(s_t)` of independent sources
     whose distributions differ between segments,
@@ -26,10 +29,10 @@ class TimeContrastiveNetwork(nn.Module):
 
     .. math::
 
-        h(x) = |V g(x) + a| \in \mathbb{R}^n, \qquad
+        h(x) = |r(x)| \in \mathbb{R}^n, \qquad
         P(\tau \mid x) = \operatorname{softmax}_\tau \bigl( w_\tau^\top h(x) + b_\tau \bigr) ,
 
-    with :math:`g` layers of :class:`Maxout`. At the optimum of its cross-entropy
+    with :math:`r` a :class:`SourceNetwork`. At the optimum of its cross-entropy
 
     .. math::
 
@@ -50,16 +53,12 @@ class TimeContrastiveNetwork(nn.Module):
     n_segments : int
         Number of classes, at least 2.
     hidden_layer_sizes : sequence of int, default=None
-        Width of each maxout layer; None is three layers of ``max(32, 2 * n_components)`` units.
-    n_pieces : int, default=2
-        Affine maps that a maxout unit chooses from.
+        Of the :class:`SourceNetwork`.
 
     Attributes
     ----------
-    hidden : torch.nn.Sequential
-        The maxout layers :math:`g`.
-    projection : torch.nn.Linear
-        :math:`V` and :math:`a`.
+    sources : SourceNetwork
+        :math:`r`.
     classifier : torch.nn.Linear
         :math:`w` and :math:`b`.
 
@@ -93,22 +92,46 @@ class TimeContrastiveNetwork(nn.Module):
         n_components: int,
         n_segments: int,
         hidden_layer_sizes: Sequence[int] | None = None,
-        n_pieces: int = 2,
     ) -> None:
         super().__init__()
-        n_components = check_count(n_components, "n_components")
         n_segments = check_count(n_segments, "n_segments", least=2)
-        if hidden_layer_sizes is None:
-            hidden_layer_sizes = 3 * (max(32, 2 * n_components),)
-        widths = [
-            check_count(n_channels, "n_channels"),
-            *check_sizes(hidden_layer_sizes, "hidden_layer_sizes"),
-        ]
-        self.hidden = nn.Sequential(
-            *(Maxout(n_in, n_out, n_pieces) for n_in, n_out in pairwise(widths))
-        )
-        self.projection = nn.Linear(widths[-1], n_components)
+        self.sources = SourceNetwork(n_channels, n_components, hidden_layer_sizes)
         self.classifier = nn.Linear(n_components, n_segments)
+
+    def start(self, unmixing: Tensor, x: Tensor, segments: Tensor) -> None:
+        """Start from a linear unmixing, see :meth:`SourceNetwork.start` and :meth:`renew`.
+
+        Parameters
+        ----------
+        unmixing : Tensor of shape (n_components, n_channels)
+            Linear unmixing matrix.
+        x : Tensor of shape (n_samples, n_channels)
+            Time points.
+        segments : Tensor of int64, shape (n_samples,)
+            Their segments; each one occurs.
+        """
+        self.sources.start(unmixing)
+        self.renew(x, segments)
+
+    @torch.no_grad()
+    def renew(self, x: Tensor, segments: Tensor) -> None:
+        r"""Forget the segments and start with others, from what is optimal for Laplace sources.
+
+        .. math:: w_{\tau i} = - 1 / m_{\tau i}, \qquad b_\tau = - \sum_i \log m_{\tau i}
+
+        with :math:`m_{\tau i}` the mean magnitude of component :math:`i` in segment :math:`\tau`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels)
+            Time points.
+        segments : Tensor of int64, shape (n_samples,)
+            Their segments, from 0; each one occurs.
+        """
+        rates = 1 / mean_magnitudes(self.features(x), segments)
+        self.classifier = nn.Linear(rates.shape[1], len(rates)).to(x)
+        self.classifier.weight.copy_(-rates)
+        self.classifier.bias.copy_(rates.log().sum(1))
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features :math:`h(x)`, none of them negative.
@@ -122,7 +145,7 @@ class TimeContrastiveNetwork(nn.Module):
         -------
         Tensor of shape (n_samples, n_components)
         """
-        return self.projection(self.hidden(x)).abs()
+        return self.sources(x).abs()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits of the segments.
@@ -137,3 +160,25 @@ class TimeContrastiveNetwork(nn.Module):
         Tensor of shape (n_samples, n_segments)
         """
         return self.classifier(self.features(x))
+
+
+def mean_magnitudes(components: Tensor, segments: Tensor) -> Tensor:
+    """Mean magnitude of each component in each segment, none of them much below the others.
+
+    Parameters
+    ----------
+    components : Tensor of shape (n_samples, n_components)
+        Components.
+    segments : Tensor of int64, shape (n_samples,)
+        Segment of each sample, from 0; each one occurs.
+
+    Returns
+    -------
+    Tensor of shape (n_segments, n_components)
+        A hundredth of the mean over all samples is added: a rate of a silent source stays finite.
+    """
+    magnitudes, counts = components.abs(), torch.bincount(segments)[:, None]
+    sums = magnitudes.new_zeros(len(counts), magnitudes.shape[1])
+    sums.index_add_(0, segments, magnitudes)
+    floor = LEAST_MAGNITUDE * magnitudes.mean(0) + torch.finfo(magnitudes.dtype).tiny
+    return sums / counts + floor

@@ -11,6 +11,7 @@ from sklearn.decomposition import FastICA
 from torch.nn import functional
 
 from sklearn_dbt.nn.encoders import TimeContrastiveNetwork, joint_diagonalize
+from sklearn_dbt.nn.encoders._time_contrastive import mean_magnitudes
 
 
 def network(*sizes, seed=0, dtype=torch.float64, **options):
@@ -32,19 +33,35 @@ def test_logits_are_a_linear_function_of_non_negative_features():
     torch.testing.assert_close(net(x), expected)
 
 
-def test_features_by_hand():
+def test_features_are_magnitudes_of_sources():
     net, x = network(4, 3, 7, hidden_layer_sizes=(5,)), points(20, 4)
-    pieces = net.hidden[0].linear(x)
-    hidden = torch.maximum(pieces[:, :5], pieces[:, 5:])
-    expected = (hidden @ net.projection.weight.T + net.projection.bias).abs()
-    torch.testing.assert_close(net.features(x), expected)
+    torch.testing.assert_close(net.features(x), net.sources(x).abs())
 
 
-def test_layers():
-    assert [m.out_features for m in network(4, 3, 7).hidden] == [32, 32, 32]
-    assert [m.out_features for m in network(40, 30, 7).hidden] == [60, 60, 60]
-    assert len(network(4, 3, 7, hidden_layer_sizes=()).hidden) == 0
-    assert network(4, 3, 7, n_pieces=3).hidden[0].n_pieces == 3
+def test_it_starts_from_laplace_sources():
+    rng = np.random.default_rng(0)
+    segments = torch.arange(4).repeat_interleave(500)
+    scales = rng.uniform(0.3, 2, (4, 2))
+    x = torch.from_numpy(scales[segments] * rng.laplace(size=(2000, 2)))
+    net = network(2, 2, 9, hidden_layer_sizes=())
+    net.start(torch.eye(2), x, segments)
+    assert net.classifier.out_features == 4
+    magnitudes = mean_magnitudes(net.features(x), segments)
+    by_hand = torch.stack([net.features(x)[segments == k].mean(0) for k in range(4)])
+    by_hand += 0.01 * net.features(x).mean(0)
+    torch.testing.assert_close(magnitudes, by_hand)
+    np.testing.assert_allclose(-1 / net.classifier.weight.detach().numpy(), scales, rtol=0.15)
+    torch.testing.assert_close(net.classifier.bias, -magnitudes.log().sum(1))
+    # What it was for: the start tells the segments apart much better than guessing does.
+    assert functional.cross_entropy(net(x), segments) < math.log(4) - 0.1
+
+
+def test_silent_sources_have_finite_rates():
+    x = torch.zeros(6, 2)
+    x[:3, 0] = 1
+    found = mean_magnitudes(x, torch.tensor([0, 0, 0, 1, 1, 1]))
+    assert (found > 0).all()
+    assert torch.isfinite(1 / found).all()
 
 
 def test_it_can_be_the_exact_posterior_of_linearly_mixed_laplace_sources():
@@ -52,8 +69,9 @@ def test_it_can_be_the_exact_posterior_of_linearly_mixed_laplace_sources():
     scales, mixing = rng.uniform(0.2, 2, (5, 3)), rng.standard_normal((3, 3))
     net = network(3, 3, 5, hidden_layer_sizes=())
     state = {
-        "projection.weight": np.linalg.inv(mixing),
-        "projection.bias": np.zeros(3),
+        "sources.linear.weight": np.linalg.inv(mixing),
+        "sources.projection.weight": np.zeros((3, 3)),
+        "sources.projection.bias": np.zeros(3),
         "classifier.weight": -1 / scales,
         "classifier.bias": -np.log(scales).sum(axis=1),
     }
@@ -96,8 +114,6 @@ def test_sizes_are_checked(sizes, message):
 def test_layer_sizes_are_checked():
     with pytest.raises(ValueError, match=r"hidden_layer_sizes\[1\] must be at least 1, got 0"):
         TimeContrastiveNetwork(4, 3, 7, hidden_layer_sizes=(8, 0))
-    with pytest.raises(ValueError, match="n_pieces must be at least 1"):
-        TimeContrastiveNetwork(4, 3, 7, n_pieces=0)
 
 
 # --- what training recovers ----------------------------------------------------------------------
@@ -135,7 +151,9 @@ def train(net, x, n_steps, learning_rate, seed, batch_size=512):
     """Adam with a cosine; returns the last contrastive loss on all of `x`, (segments, times, n)."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(len(x)).repeat_interleave(x.shape[1])
+    covariances = np.stack([np.cov(segment.T) for segment in x.double().numpy()])
     x = x.flatten(0, 1)
+    net.start(torch.from_numpy(joint_diagonalize(covariances).unmixing).to(x), x, labels)
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
     for step in range(n_steps):
         for group in optimizer.param_groups:
