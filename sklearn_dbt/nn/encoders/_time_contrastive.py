@@ -129,7 +129,8 @@ class TimeContrastiveNetwork(nn.Module):
             Their segments, from 0; each one occurs.
         """
         rates = 1 / mean_magnitudes(self.features(x), segments)
-        self.classifier = nn.Linear(rates.shape[1], len(rates)).to(x)
+        # skip_init draws nothing from the global generator
+        self.classifier = nn.utils.skip_init(nn.Linear, rates.shape[1], len(rates)).to(x)
         self.classifier.weight.copy_(-rates)
         self.classifier.bias.copy_(rates.log().sum(1))
 
