@@ -4,6 +4,7 @@ Each method is a function of a :class:`Task` and a seed; it chooses its settings
 recordings alone and answers with a score of each test pair, larger where the two go together.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -55,6 +56,12 @@ class Task:
     same: np.ndarray
     same_test: np.ndarray
 
+    @property
+    def ways_of_length(self) -> tuple[bool, ...]:
+        """Whether distances may be divided by both lengths, as ours are; no choice if all agree."""
+        lengths = {x.shape[1] for x in self.X_train}
+        return (False,) if len(lengths) == 1 else (False, True)
+
     def radius(self, share: float | None) -> int | None:
         """A share of the longest recording, in samples, wide enough for all lengths."""
         if share is None:
@@ -91,26 +98,32 @@ def hard_dtw(task: Task, seed: int) -> np.ndarray:  # noqa: ARG001
     """Dynamic time warping by tslearn, its band chosen on the training pairs."""
     from tslearn.metrics import dtw
 
-    def distances(X, pairs, share):
+    def distances(X, pairs, setting):
+        share, by_length = setting
         radius = task.radius(share)
         options = {} if radius is None else {"sakoe_chiba_radius": radius}
-        return _pairwise(X, pairs, lambda a, b: dtw(a.T, b.T, **options))
+        values = _pairwise(X, pairs, lambda a, b: dtw(a.T, b.T, **options))
+        return values / np.sqrt(_total_lengths(X, pairs)) if by_length else values
 
-    return _best(task, BANDS, distances)
+    return _best(task, itertools.product(BANDS, task.ways_of_length), distances)
 
 
 def plain_soft_dtw(task: Task, seed: int) -> np.ndarray:  # noqa: ARG001
     """Soft-DTW values, smoothing and band chosen on the training pairs."""
 
     def distances(X, pairs, setting):
-        gamma, share = setting
+        gamma, share, by_length = setting
         series, lengths = _padded(X)
         i, j = pairs.T
         sides = {"lengths_x": lengths[i], "lengths_y": lengths[j]}
-        band = task.radius(share)
-        return soft_dtw(series[i], series[j], gamma, band=band, **sides).numpy()
+        values = soft_dtw(series[i], series[j], gamma, band=task.radius(share), **sides).numpy()
+        return values / _total_lengths(X, pairs) if by_length else values
 
-    return _best(task, [(gamma, share) for gamma in GAMMAS for share in BANDS], distances)
+    return _best(task, itertools.product(GAMMAS, BANDS, task.ways_of_length), distances)
+
+
+def _total_lengths(X: list[np.ndarray], pairs: np.ndarray) -> np.ndarray:
+    return np.array([x.shape[1] for x in X])[pairs].sum(axis=1)
 
 
 def _padded(X: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
