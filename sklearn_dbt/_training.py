@@ -56,7 +56,8 @@ TRAINING_CONSTRAINTS = {
 # Share of the whole fall of the loss that the last epochs must have brought to call for more.
 STILL_FALLING = 0.05
 
-_INITIALISATION = threading.Lock()
+# A callback may fit another estimator.
+_INITIALISATION = threading.RLock()
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -467,6 +468,7 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         root = self._init_callback_context(max_subtasks=max_iter)
         root.call_on_fit_task_begin(estimator=self, X=X, y=y)
         start, best = _snapshot(net.module_), None
+        optimizer_start = copy.deepcopy(net.optimizer_.state_dict())
         net.notify("on_train_begin", X=train, y=None)
         try:
             for _ in range(max_iter):
@@ -486,6 +488,10 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
                     break
             else:
                 self._warn_if_improving(progress, max_iter)
+        except Exception:
+            net.module_.load_state_dict(start)
+            net.optimizer_.load_state_dict(optimizer_start)
+            raise
         except KeyboardInterrupt:
             if best is not None:
                 net.module_.load_state_dict(best)

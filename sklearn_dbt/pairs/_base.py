@@ -20,7 +20,6 @@ from sklearn_dbt._training import (
     Batches,
     NeuralEstimator,
     Progress,
-    WeightedLoss,
     class_weights_of_rows,
     draw_seeds,
     held_out_split,
@@ -67,6 +66,7 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
         pairs, same, weights = self._read(X, y, sample_weight, resume=resume, classes=classes)
         kept = np.flatnonzero(weights)
         if resume:
+            self._check_anchors(pairs.ids[kept], same[kept])
             everything = PairDataset(self._prepare(pairs), same, weights, self.device_)
             data = everything.part(kept, None)
             if not self._learns_distance:
@@ -79,20 +79,31 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
     def _run(self, data, held_out, X, y, *, max_iter=None, progress=None, resume=False):
         """Train, then solve for the line where its distances are those of all pairs seen."""
         self._start_curves(resume=resume)
+        # A copy of a net, which unpickling makes, is to look at its own network.
+        self.net_.iterator_train = self._batches(self.net_.module_)
         # Dropout in an encoder draws from torch's global generator.
         has_module = self.net_.module_.encoder is not None
-        with isolated_rng(self._seeds[2]) if has_module else nullcontext():
-            self._train(data, held_out, X=X, y=y, max_iter=max_iter, progress=progress)
+        seed = (self._seeds[2] + self.n_iter_) % 2**31
+        try:
+            with isolated_rng(seed) if has_module else nullcontext():
+                self._train(data, held_out, X=X, y=y, max_iter=max_iter, progress=progress)
+        except KeyboardInterrupt:
+            self._finish(data, resume, whole=max_iter is None)
+            raise
+        self._finish(data, resume, whole=max_iter is None)
+        return self
+
+    def _finish(self, data, resume, *, whole: bool) -> None:
         if not self._learns_distance:
             self._remember_seen(data, resume)
-        elif max_iter is None:
+        elif whole:
             self._fit_line(distances(self.net_.module_, data), data)
-        return self
 
     def _learns(self) -> tuple[bool, bool]:
         """Return whether gamma and whether channel weights are learned."""
         auto = self.loss != "logistic" and not isinstance(self.encoder, nn.Module)
-        return self.learn_gamma, auto if self.learn_channels == "auto" else self.learn_channels
+        learn_channels = auto if isinstance(self.learn_channels, str) else self.learn_channels
+        return bool(self.learn_gamma), bool(learn_channels)
 
     def _check_options(self) -> None:
         name, learns = type(self).__name__, any(self._learns())
@@ -158,14 +169,20 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
         weights = check_sample_weight(
             sample_weight, pairs.ids, dtype=np.float64, ensure_non_negative=True
         )
+        of_classes = class_weights_of_rows(self.class_weight, labels, same)
+        if (of_classes < 0).any():
+            raise ValueError(f"{name}: class_weight={self.class_weight} has a negative weight.")
+        weights = weights * of_classes
         present = np.unique(same[weights > 0])
+        if len(present) == 0:
+            raise ValueError(f"{name}: all weights of pairs are zero.")
         if len(present) < 2 and not resume:
             raise ValueError(
                 f"{name} needs pairs of 2 classes, same and different; the data contains only one "
                 f"class: {labels[present[0]].tolist()!r}."
             )
         self.classes_ = labels
-        return same, weights * class_weights_of_rows(self.class_weight, labels, same)
+        return same, weights
 
     def _hold_out(self, same, kept, groups, seed) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on and those to hold out."""
@@ -187,15 +204,19 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
         transformer = None if isinstance(self.encoder, nn.Module) else self.encoder
         part = Pairs(pairs.series, pairs.lengths, pairs.ids[train])
         self._front = fit_front(transformer, self.n_components, self.downsampling, part, name)
-        if self.mining is not None and not pairs_of_anchors(part.ids, same[train]):
-            raise ValueError(
-                f"{name}: mining={self.mining!r} needs recordings that are in pairs of both kinds, "
-                "and there is none; give pairs that share recordings, or mining=None."
-            )
+        self._check_anchors(part.ids, same[train])
         pairs = self._prepare(pairs)
         self._remember_network(pairs, len(train))
         self.net_ = self._build_net()
         return self._set_start(pairs, same, weights, train, held_out)
+
+    def _check_anchors(self, ids: np.ndarray, same: np.ndarray) -> None:
+        if self.mining is not None and not pairs_of_anchors(ids, same):
+            raise ValueError(
+                f"{type(self).__name__}: mining={self.mining!r} needs recordings that are in pairs "
+                "of both kinds, and there is none; give pairs that share recordings, or "
+                "mining=None."
+            )
 
     def _prepare(self, pairs: Pairs) -> Pairs:
         """Return the pairs as the network takes them."""
@@ -209,7 +230,7 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
         module = self.encoder if isinstance(self.encoder, nn.Module) else None
         self._learns_distance = learn_gamma or learn_channels or module is not None
         # Known distances cost nothing: one step takes all of them and has no noise.
-        self._batch_size = self.batch_size if self._learns_distance else n_train
+        self._batch_size = int(self.batch_size) if self._learns_distance else n_train
         n_channels = pairs.series.shape[1]
         if module is not None:
             shortest = pairs.recordings[pairs.lengths.argmin()]
@@ -228,15 +249,17 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
         module = copy.deepcopy(self.encoder) if isinstance(self.encoder, nn.Module) else None
         network = PairNetwork(**self._network_options, encoder=module)
         factors = {"logistic": 0.0, "contrastive": 1.0, "combined": self.contrastive_weight}
-        balanced = 1 / (1 + self.negatives_per_positive)
-        share: float = self._share if self.mining is None else balanced
         loss = PairLoss(
-            factors[self.loss], share, self.margin, self.negative_weight, self._soft_targets
+            factors[self.loss],
+            self._share if self.mining is None else None,
+            self.margin,
+            self.negative_weight,
+            self._soft_targets,
         )
         device = torch.device(self.device_)
         return make_net(
             network.to(device=device, dtype=getattr(torch, self._dtype)),
-            WeightedLoss(loss),
+            loss,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             batch_size=self._batch_size,
@@ -267,6 +290,11 @@ class BasePairClassifier(ClassifierMixin, NeuralEstimator):
         lengths = embed_all(network, everything.series, everything.lengths).lengths
         network.total_length.fill_(torch.sum(share * lengths[data.ids].sum(1)))
         distance = distances(network, everything)
+        if not torch.isfinite(distance).all():
+            raise ValueError(
+                f"{type(self).__name__}: distances are not finite; the series are too large, up to "
+                f"{everything.series.abs().max().item():.3g}. Scale the recordings."
+            )
         mean = torch.sum(share * distance[train])
         network.mean_distance.fill_(mean if mean > 0 else 1.0)
         self._fit_line(distance[train], data)

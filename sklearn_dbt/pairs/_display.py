@@ -221,8 +221,13 @@ class PairDistanceDisplay:
         check_is_fitted(estimator, "net_")
         distance = estimator.pair_distance(X)
         logit = estimator.threshold_ - estimator.scale_ * distance
+        check_consistent_length(distance, y)
+        if not np.array_equal(np.unique(y), estimator.classes_):
+            raise ValueError(
+                f"y must hold both of {estimator.classes_.tolist()} and nothing else, got "
+                f"{np.unique(y).tolist()}."
+            )
         same = np.asarray(y) == estimator.classes_[1]
-        check_consistent_length(distance, same)
         limit = estimator.threshold_ / estimator.scale_
         return cls(same, distance, expit(logit), limit).plot(axes)
 

@@ -86,13 +86,18 @@ def _transform(transformer, pairs: Pairs, name: str) -> Pairs:
     if transformer is None:
         return pairs
     output = transformer.transform(pairs.recordings)
-    is_list = isinstance(output, list | tuple)
+    is_list = (
+        isinstance(output, list | tuple)
+        or getattr(getattr(output, "dtype", None), "kind", "") == "O"
+    )
     series = [np.asarray(one) for one in output] if is_list else np.asarray(output)
-    if len(series) != len(pairs.series) or any(one.ndim != 2 or 0 in one.shape for one in series):
+    no_series = any(one.ndim != 2 or 0 in one.shape for one in series)
+    if len(series) != len(pairs.series) or no_series or len({len(one) for one in series}) > 1:
         got = f"a list of {len(series)}" if isinstance(series, list) else f"shape {series.shape}"
         raise ValueError(
             f"{name}: encoder must turn {len(pairs.series)} recordings into as many series, an "
-            "array (n, n_channels, n_times) or a list of (n_channels, n_times_i) arrays; got "
+            "array (n, n_channels, n_times) or a list of (n_channels, n_times_i) arrays with the "
+            "same channels; got "
             f"{got}."
         )
     for i, one in enumerate(series):

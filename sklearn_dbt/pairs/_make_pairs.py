@@ -76,7 +76,10 @@ def make_pairs(
     ((20, 2, 3, 50), np.float64(0.5), (20, 2))
     """
     recordings, is_ragged = _as_recordings(X)
-    y = np.unique(np.asarray(y), return_inverse=True)[1]
+    y = np.asarray(y)
+    if any(label is None or label != label for label in y.ravel().tolist()):
+        raise ValueError("make_pairs: y holds NaN or None; leave out recordings without a label.")
+    y = np.unique(y, return_inverse=True)[1]
     groups = np.arange(len(recordings)) if groups is None else np.asarray(groups)
     check_consistent_length(recordings, y, groups)
     n_positive, n_negative = _how_many(np.bincount(y), n_pairs, positive_fraction)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
-class PairLoss:
+class PairLoss(nn.Module):
     """Cross-entropy of a pair plus a multiple of the contrastive loss.
 
     The means over positive and negative pairs of the contrastive loss become one mean over all by
-    dividing each kind by its share of the training pairs.
+    dividing each kind by its share.
 
     Parameters
     ----------
     contrastive_weight : float
         The multiple; 0 is the logistic loss.
-    share : float
-        Share of the positive pairs, in (0, 1).
+    share : float or None
+        Share of the positive pairs in all of the data, in (0, 1). None takes that of each batch,
+        for batches of chosen pairs.
     margin : float
         Distance up to which negative pairs are pushed apart.
     negative_weight : float
@@ -29,23 +30,29 @@ class PairLoss:
     def __init__(
         self,
         contrastive_weight: float,
-        share: float,
+        share: float | None,
         margin: float,
         negative_weight: float,
         soft_targets: tuple[float, float] = (0.0, 1.0),
     ):
+        super().__init__()
         self.contrastive_weight, self.share = contrastive_weight, share
         self.margin, self.negative_weight = margin, negative_weight
         self.soft_targets = soft_targets
 
-    def __call__(self, output: Tensor, target: Tensor, reduction: str = "none") -> Tensor:
+    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the weighted mean over pairs; the target is what they are, and their weights."""
+        same, weights = target
+        weights = weights / weights.sum()
         logit, distance = output.T
         low, high = self.soft_targets
-        cross_entropy = functional.binary_cross_entropy_with_logits(
-            logit, low + (high - low) * target, reduction=reduction
+        losses = functional.binary_cross_entropy_with_logits(
+            logit, low + (high - low) * same, reduction="none"
         )
-        if self.contrastive_weight == 0:
-            return cross_entropy
-        pull = target * distance / self.share
-        push = (1 - target) * functional.relu(self.margin - distance) / (1 - self.share)
-        return cross_entropy + self.contrastive_weight * (pull + self.negative_weight * push)
+        if self.contrastive_weight:
+            share = (weights * same).sum() if self.share is None else self.share
+            least = 1e-6  # a batch of one kind has no pair of the other to divide
+            pull = same * distance / max(share, least)
+            push = (1 - same) * functional.relu(self.margin - distance) / max(1 - share, least)
+            losses = losses + self.contrastive_weight * (pull + self.negative_weight * push)
+        return (weights * losses).sum()

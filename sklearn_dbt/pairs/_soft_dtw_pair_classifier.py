@@ -339,6 +339,7 @@ class SoftDTWPairClassifier(BasePairClassifier):
         the units of distance and margin. Where nothing of the distance is learned, scale and
         threshold are solved for exactly from the distances of all pairs given so far, as if `fit`
         had got them together; otherwise they take their steps with the rest.
+        Parameters changed since the first call take effect in the next `fit`.
 
         Parameters
         ----------

@@ -66,7 +66,7 @@ def test_logit_and_its_gradient():
     def loss(*parameters):
         values = dict(zip(names, parameters, strict=True))
         result = torch.func.functional_call(network, values, (), DATA.pair(slice(None)))
-        return PairLoss(0.5, 0.6, 1.3, 0.8)(result, DATA.same)
+        return PairLoss(0.5, 0.6, 1.3, 0.8)(result, (DATA.same, DATA.weights))
 
     assert gradcheck(loss, tuple(network.parameters()))
 

@@ -1,6 +1,7 @@
 """Checks of what the functions of this room are given."""
 
 import math
+import operator
 from collections.abc import Sequence
 from numbers import Real
 
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 
 from sklearn_dbt.nn.alignment._band import least_band
+
+LEAST = 1e-300  # numbers whose inverse is still a number, with room for costs
 
 
 def check_pairs(
@@ -97,23 +100,32 @@ def check_positive(value: float | Tensor, name: str) -> Tensor:
     elif isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number or a tensor of one element; got {value!r}.")
     number = float(value.detach() if isinstance(value, Tensor) else value)
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name} must be positive and finite; got {number}.")
+    if not LEAST <= number < math.inf:
+        least = f" and at least {LEAST}" if number > 0 else ""
+        raise ValueError(f"{name} must be positive and finite{least}; got {number}.")
     return value if isinstance(value, Tensor) else torch.tensor(number, dtype=torch.float64)
 
 
-def check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> None:
-    """Raise unless a path fits into the band for each pair of lengths."""
+def check_band(band: int | None, lengths_x: Tensor, lengths_y: Tensor) -> int | None:
+    """Return a radius that is no larger than the series; raise where no path fits into it."""
     if band is None:
-        return
+        return None
     if isinstance(band, bool) or not hasattr(band, "__index__"):
         raise TypeError(f"band is a radius in samples, an int or None; got {band!r}.")
+    band = operator.index(band)
     if band < 0:
         raise ValueError(f"band is a radius in samples and must be at least 0; got {band}.")
-    pairs = torch.stack([lengths_x, lengths_y], 1).unique(dim=0).tolist()
-    least, n, m = max(((least_band(n, m), n, m) for n, m in pairs), default=(0, 0, 0))
+    pairs = torch.stack([lengths_x, lengths_y], 1).unique(dim=0)
+    if not len(pairs):
+        return band
+    band = min(band, int(pairs.max()))
+    # Only lengths so unlike that a path could fail to fit are looked at one by one.
+    short, long = pairs.amin(1) - 1, pairs.amax(1) - 1
+    doubtful = pairs[2 * band <= long / short.clamp_min(1) + 1].tolist()
+    least, n, m = max(((least_band(n, m), n, m) for n, m in doubtful), default=(0, 0, 0))
     if band < least:
         raise ValueError(
             f"band={band} is too narrow for series of lengths {n} and {m}: no path fits into it. "
             f"The least radius that works is {least}."
         )
+    return band

@@ -27,6 +27,7 @@ from numba.extending import intrinsic, overload
 _OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 _LEFT, _UP, _CORNER = range(3)  # where the weights of a cell point
 _REBASE_EVERY = 16  # anti-diagonals between two changes of origin
+_TOLERANCE = 1e-3  # of gamma: what may be lost of a difference between two paths
 _LANES = 8  # cells of a block
 
 # Subnormal numbers are a hundred times slower and worth nothing here: weights and expected
@@ -488,6 +489,37 @@ def _solve_pair(u, v, band, gamma, buffers, p, value, grad_x, grad_y, grad_gamma
 
 
 @njit(**_OPTIONS)
+def _walls(a, b):
+    """What all samples of ``b`` cost together, each beside the nearest sample of ``a``."""
+    n, m = a.shape[1] - _LANES, b.shape[1] - _LANES
+    nearest, cost = np.full(m, np.inf, b.dtype), np.empty(m, b.dtype)
+    for i in range(n):
+        for j in range(m):
+            cost[j] = 0
+        for c in range(a.shape[0]):
+            for j in range(m):
+                step = a[c, i] - b[c, j]
+                cost[j] += step * step
+        for j in range(m):
+            nearest[j] = cost[j] if cost[j] < nearest[j] else nearest[j]
+    return nearest.astype(np.float64).sum()
+
+
+@njit(**_OPTIONS)
+def _is_too_coarse(u, v, farthest, gamma):
+    """Whether costs behind the walls of a pair cannot be told apart in the precision of ``u``.
+
+    A sample that is far from all of the other series is a wall that every path has to climb. Behind
+    it costs of two paths differ by as much as before, but are told apart to the last place of a sum
+    with the wall in it, while all that matters is their difference in units of gamma.
+    """
+    high = _TOLERANCE * gamma / np.finfo(u.dtype).eps
+    if u.itemsize == 8 or farthest <= high:
+        return False
+    return _walls(u, v) + _walls(v, u) > high
+
+
+@njit(**_OPTIONS)
 def _give_up(n, m, infinite, p, value, grad_x, grad_y, grad_gamma, alignment):
     """Every path is infinitely long, or costs are not a number; there is no derivative."""
     value[p] = np.inf if infinite else np.nan
@@ -516,9 +548,11 @@ def _solve(x, y, n_x, n_y, band, gamma, start, stop, value, grad_x, grad_y, grad
         u = np.empty((n_channels, n + _LANES), x.dtype)
         v = np.empty((n_channels, m + _LANES), x.dtype)
         of_x, of_y = _load(x, p, False, u), _load(y, p, True, v)
-        # no path is longer than this, in units of gamma
-        bound = n_channels * (of_x + of_y) ** 2 * (n + m) / gamma
-        if bound < np.finfo(x.dtype).max * _RESERVE:
+        farthest = n_channels * (of_x + of_y) ** 2
+        # no path is longer than this, in units of gamma; nor is their inverse
+        bound = max(farthest * (n + m), 1.0) / gamma
+        fits = bound < np.finfo(x.dtype).max * _RESERVE
+        if fits and not (keep and _is_too_coarse(u, v, farthest, gamma)):
             _solve_pair(u, v, band, gamma, buffers, p, *results)
         elif bound < np.finfo(np.float64).max * _RESERVE:
             wide = _buffers(np.empty(0), n, _area(n, m, band) if keep else 0)

@@ -8,7 +8,6 @@ from torch import Tensor
 from sklearn_dbt.nn.alignment import _diagonals
 from sklearn_dbt.nn.alignment._checks import check_band, check_pairs, check_positive
 from sklearn_dbt.nn.alignment._metric import as_sqeuclidean, check_metric
-from sklearn_dbt.nn.alignment._precision import needs_double
 
 
 def soft_dtw(
@@ -111,7 +110,7 @@ def soft_dtw(
     """
     lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
     gamma = check_positive(gamma, "gamma")
-    check_band(band, lengths_x, lengths_y)
+    band = check_band(band, lengths_x, lengths_y)
     check_metric(metric)
     value = pair_values(x, y, gamma, lengths_x, lengths_y, band, metric)
     if divergence:
@@ -184,7 +183,7 @@ def soft_dtw_alignment(
     """
     lengths_x, lengths_y = check_pairs(x, y, lengths_x, lengths_y)
     gamma = check_positive(gamma, "gamma")
-    check_band(band, lengths_x, lengths_y)
+    band = check_band(band, lengths_x, lengths_y)
     check_metric(metric)
     with torch.no_grad():
         x, y = as_sqeuclidean(x, y, lengths_x, lengths_y, metric)
@@ -205,8 +204,7 @@ def _compute(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return value, gradients by x, y and gamma, and alignment; empty where not asked for.
 
-    Each pair's value is one number, so its whole gradient is found in the forward pass. Pairs that
-    single precision is too coarse for are solved once more in double.
+    Each pair's value is one number, so its whole gradient is found in the forward pass.
     """
     number = float(gamma.detach())
     wanted = {"gradient": gradient, "by_gamma": by_gamma, "alignment": alignment}
@@ -214,16 +212,7 @@ def _compute(
         return _diagonals.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
     from sklearn_dbt.nn.alignment import _kernels  # numba is imported at the first use
 
-    results = _kernels.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
-    if x.dtype == torch.float32:
-        some = needs_double(x, y, lengths_x, lengths_y, number).nonzero()[:, 0]
-        if len(some):
-            pairs = (x[some].double(), y[some].double(), lengths_x[some], lengths_y[some])
-            precise = _kernels.solve(*pairs, band, number, **wanted)
-            for result, better in zip(results, precise, strict=True):
-                if result.numel():
-                    result[some] = better.to(result)
-    return results
+    return _kernels.solve(x, y, lengths_x, lengths_y, band, number, **wanted)
 
 
 # A registered operator, so that torch.compile takes it as one node and does not look inside.

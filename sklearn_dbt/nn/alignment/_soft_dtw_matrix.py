@@ -31,8 +31,9 @@ def soft_dtw_matrix(
     .. math:: K_{ab} = \mathrm{sdtw}_\gamma(x_a, y_b)
 
     Values and divergences are those of :func:`soft_dtw`. Within one set each pair is computed
-    once. Pairs are taken in tiles, so that memory beyond the result's is bounded; for gradients,
-    which flow to ``x``, ``y`` and ``gamma``, the tiles are computed again on the way back.
+    once. Pairs are taken in tiles, so that memory beyond a few times the result's is bounded; for
+    gradients, which flow to ``x``, ``y`` and ``gamma``, the tiles are computed again on the way
+    back.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def soft_dtw_matrix(
     lengths_x, lengths_y = check_sets(x, y, lengths_x, lengths_y)
     y = x if y is None else y
     gamma = check_positive(gamma, "gamma")
-    check_band(band, *torch.cartesian_prod(lengths_x.unique(), lengths_y.unique()).unbind(1))
+    band = check_band(band, *torch.cartesian_prod(lengths_x.unique(), lengths_y.unique()).unbind(1))
     check_metric(metric)
     shape = (len(x), len(y))
     if is_one_set:

@@ -41,3 +41,8 @@ def test_what_is_no_number_does_not(value):
 def test_devices_must_agree():
     with pytest.raises(TypeError, match="share dtype and device"):
         check_pairs(torch.zeros(1, 1, 2), torch.zeros(1, 1, 2, device="meta"), None, None)
+
+
+def test_a_number_without_an_inverse_is_refused():
+    with pytest.raises(ValueError, match="gamma must be positive and finite and at least 1e-300"):
+        check_positive(1e-310, "gamma")

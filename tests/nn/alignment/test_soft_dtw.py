@@ -375,3 +375,9 @@ def test_a_band_too_narrow_names_the_least_that_works():
         soft_dtw(x, y, band=4, lengths_x=[100, 100], lengths_y=[20, 10])
     with pytest.raises(ValueError, match="least radius that works is 1"):
         soft_dtw(x, x, band=0, lengths_x=[100, 99])
+
+
+@pytest.mark.parametrize("band", [2**62, 2**63 - 1, 10**30, torch.tensor(200), np.int64(500)])
+def test_a_band_wider_than_the_series_is_none(band):
+    x, y = series(2, 1, 20), series(2, 1, 17, seed=1)
+    torch.testing.assert_close(soft_dtw(x, y, band=band), soft_dtw(x, y), rtol=0, atol=0)

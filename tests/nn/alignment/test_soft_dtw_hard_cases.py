@@ -367,3 +367,15 @@ def test_memory_grows_with_the_band_and_not_with_the_square_of_the_length():
         cells = sum(min(n - 1, i + 10) - max(0, i - 10) + 1 for i in range(n))
         room = _kernels._area(n, n, 10)  # cells whose weights are kept, with margins
         assert cells <= room <= cells + 2 * (2 * n + 1)
+
+
+@pytest.mark.parametrize(("step", "gamma"), [(100.0, 1e-4), (1e4, 1.0)])
+def test_a_wall_between_the_levels_of_a_step(step, gamma):
+    """The sample is inside the range of the other series, and far from all of its samples."""
+    noise = 0.007 * gamma**0.5 / 1e-2 * series(2, 1, 60)
+    levels = torch.where(torch.arange(60) < 30, 0.0, step)
+    x, y = (levels + noise[:1]).float(), (levels + noise[1:]).float()
+    x[..., 15] = step / 2
+    found = soft_dtw_alignment(x, y, gamma)
+    truth = soft_dtw_alignment(x.double(), y.double(), gamma)
+    assert (found - truth).abs().max() < 1e-3
