@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks._harness import RESULTS
 from benchmarks._pair_study_methods import METHODS, Task
 from benchmarks._study_data import SOURCES, available, pool, read_recordings
-from benchmarks._study_statistics import mean_ranks
+from benchmarks._study_statistics import holm, mean_ranks, wilcoxon
 from benchmarks._study_store import append, read, repair
 from sklearn_dbt import ChannelScaler, make_pairs
 
@@ -41,6 +41,7 @@ SETS = (
 )
 MAX_TIMES = 100
 N_TRAIN, N_TEST = 600, 1000
+LEARNED = "ours, learned"
 TABLE = Path(__file__).parents[1] / "doc" / "evidence" / "pairs.inc"
 
 
@@ -129,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
-    """Write the mean areas, set by set, with mean ranks and costs."""
+    """Write the mean areas, set by set, with mean ranks, costs and Wilcoxon's tests."""
     lines = read(args.results, Line).values()
     sets = [name for name in SETS if any(line.set == name for line in lines)]
     means = np.array([[_mean(lines, name, method, "auc") for method in METHODS] for name in sets])
@@ -147,9 +148,21 @@ def report(args: argparse.Namespace) -> None:
         ("seconds", seconds, ".0f"),
     ):
         table.append('   "' + '", "'.join((label, *(f"{v:{form}}" for v in values))) + '"')
+    if LEARNED in METHODS and len(sets) > 1:
+        table.append('   "' + '", "'.join(_tests(means)) + '"')
     text = ".. csv-table::\n   :header-rows: 1\n\n" + "\n".join(table) + "\n"
     args.table.write_text(text, encoding="utf-8")
     print(text)
+
+
+def _tests(means: np.ndarray) -> list[str]:
+    """Wilcoxon's p-values over the sets of all methods against the learned one, after Holm."""
+    names = list(METHODS)
+    others = [name for name in names if name != LEARNED]
+    ours = means[:, names.index(LEARNED)]
+    p_values = holm(np.array([wilcoxon(ours, means[:, names.index(name)]) for name in others]))
+    told = dict(zip(others, p_values, strict=True))
+    return [f"p against {LEARNED}", *(f"{told[m]:.3f}" if m in told else "" for m in names)]
 
 
 def _mean(lines, name: str, method: str, column: str) -> float:
