@@ -163,7 +163,7 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         order of it; `partial_fit` keeps their places.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_.networks[0]`` is the network, of
-        :mod:`sklearn_dbt.nn.encoders`.
+        ``sklearn_dbt.nn.encoders``.
     loss_curve_ : list of float
         Training loss of each epoch, the mean over the `n_init` networks.
     validation_loss_curve_ : list of float
