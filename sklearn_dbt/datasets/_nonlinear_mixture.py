@@ -88,21 +88,22 @@ def make_nonlinear_mixture(
     protocol    sources                                       mixture                    n  L
     =========== ============================================= ========================= == ==
     "tcl2016"   Laplace of variance 1 times U(0, 1), in 256   leaky 0.2, uniform        20  5
-                segments of 512 [1]_                          matrices
+                segments of 512                               matrices
     "icebeem"   Gaussian of variance 1 times U(0.01, 3), in   leaky 0.2, rotations;      5  4
-                20 segments of 2000 [2]_                      no :math:`A_1`
+                20 segments of 2000                           no :math:`A_1`
     "ivae"      Gaussian of variance 1 times U(0.5, 3), in 40 tanh(x) + 0.1 x, one       5  3
-                segments of 1000 [3]_                         uniform matrix L times
+                segments of 1000                              uniform matrix L times
     "pcl"       autoregressive, coefficient 0.7, Laplace      leaky 0.2, uniform         5  3
-                innovations; 65536 time points [4]_           matrices
+                innovations; 65536 time points                matrices
     "hmm"       Gaussian, mean and variance by a hidden state leaky 0.1, uniform         5  4
                 that stays with probability 0.99 and goes on  matrices
-                in a ring of 11; 100000 time points [5]_
+                in a ring of 11; 100000 time points
     =========== ============================================= ========================= == ==
 
-    "Leaky 0.2" has slope 0.2 below zero; uniform matrices have entries of U(-1, 1), columns of
-    norm one and a condition number in the lowest quarter of such matrices. Note that "icebeem"
-    with two layers is a linear mixture of distorted sources, which linear ICA undoes.
+    They come, in this order, from [1]_, [2]_, [3]_, [4]_ and [5]_. "Leaky 0.2" has slope 0.2 below
+    zero; uniform matrices have entries of U(-1, 1), columns of norm one and a condition number in
+    the lowest quarter of such matrices. Note that "icebeem" with two layers is a linear mixture of
+    distorted sources, which linear ICA undoes.
 
     Parameters
     ----------
