@@ -2,7 +2,7 @@
 A learned distance for neighbours, clustering and maps
 ======================================================
 
-Forty recordings of a wrist sensor: standing, walking, running, badminton. A distance that is
+Eighty recordings of a wrist sensor: standing, walking, running, badminton. A distance that is
 learned from *pairs* of recordings, same or not, is a distance like any other afterwards:
 scikit-learn's neighbours, clusterings and embeddings take it as ``metric="precomputed"``.
 """
