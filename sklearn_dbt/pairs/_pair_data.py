@@ -90,12 +90,6 @@ def read_pairs(estimator, X, *, reset: bool, preprocessor=None) -> Pairs:
         ids = _check_indices(X, len(preprocessor), name)
         panel = check_panel(estimator, preprocessor, reset=reset, ragged=True, min_times=2)
         return Pairs(*padded(panel.data), ids)
-    kind, shape = (getattr(X, name, None) for name in ("dtype", "shape"))
-    if reset and shape is not None and shape[1:] == (2,) and np.issubdtype(kind, np.integer):
-        raise ValueError(
-            f"{name}: X holds two whole numbers a pair; are they numbers of recordings? Then give "
-            "the recordings as preprocessor=."
-        )
     panel = check_panel(estimator, X, reset=reset, min_times=2)
     if not panel.is_table:
         raise ValueError(f"{name}: X has 3 dimensions, shape {panel.data.shape}; {FORMS}.")
