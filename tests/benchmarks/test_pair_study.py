@@ -1,5 +1,7 @@
 """The pair study judges unseen recordings, every method by the same pairs, and resumes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -44,9 +46,15 @@ def test_every_method_scores_the_test_pairs(task, method):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_learning_pays_where_a_channel_is_noise(task):
+    louder = np.array([[1.0], [4.0]], dtype=np.float32)
+    task = replace(
+        task,
+        X_train=[louder * x for x in task.X_train],
+        X_test=[louder * x for x in task.X_test],
+    )
     learned = roc_auc_score(task.same_test, METHODS["ours, learned"](task, 0))
     fixed = roc_auc_score(task.same_test, METHODS["ours, fixed"](task, 0))
-    assert learned > fixed
+    assert learned > fixed + 0.1
 
 
 def test_a_band_is_wide_enough_for_the_lengths(task):
