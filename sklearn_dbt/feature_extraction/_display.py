@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_dbt._base import check_panel
 from sklearn_dbt._compat import check_is_fitted
+from sklearn_dbt._plotting import given_or_new_axes
 
 # Powers further below the greatest are drawn as if they were so far below, in dB.
 RANGE = 60.0
@@ -113,7 +114,7 @@ class ScalogramDisplay:
         -------
         ScalogramDisplay
         """
-        self.ax_ = _axes(ax)
+        self.ax_ = given_or_new_axes(ax)
         self.figure_ = self.ax_.figure
         powers = [np.square(np.abs(c)) for c in self.coefficients]
         greatest = max(power.max() for power in powers) or 1.0
@@ -224,7 +225,7 @@ class EigenframesDisplay:
         -------
         EigenframesDisplay
         """
-        self.ax_ = _axes(ax)
+        self.ax_ = given_or_new_axes(ax)
         self.figure_ = self.ax_.figure
         n, height, width = self.eigenframes.shape
         columns = int(np.ceil(np.sqrt(n)))
@@ -246,11 +247,3 @@ class EigenframesDisplay:
         self.image_ = self.ax_.imshow(sheet, **options)
         self.ax_.set_axis_off()
         return self
-
-
-def _axes(ax):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(layout="constrained")[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_dbt._compat import check_is_fitted
+from sklearn_dbt._plotting import given_or_new_axes
 from sklearn_dbt.neural_network._dropout_control import has_objective
 
 
@@ -112,7 +113,7 @@ class DropoutSpectrumDisplay:
         -------
         DropoutSpectrumDisplay
         """
-        self.ax_ = _axes(ax)
+        self.ax_ = given_or_new_axes(ax)
         self.figure_ = self.ax_.figure
         self.line_ = self.mesh_ = self.colorbar_ = None
         if np.ndim(self.rates) == 1:
@@ -247,11 +248,3 @@ class TrustRegionDisplay:
         lower.plot(h["step"][~accepted], ratio[~accepted], "x", color="C3")
         lower.set(xlabel="Optimizer step", ylabel="Ratio ρ (cut to [-1, 3])")
         return self
-
-
-def _axes(ax):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(layout="constrained")[1]

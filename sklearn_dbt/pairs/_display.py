@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.utils import check_consistent_length
 
 from sklearn_dbt._compat import check_is_fitted
+from sklearn_dbt._plotting import given_or_new_axes
 from sklearn_dbt.nn.alignment import soft_dtw_alignment
 
 
@@ -136,7 +137,7 @@ class AlignmentDisplay:
         -------
         AlignmentDisplay
         """
-        self.ax_ = _axes(ax)
+        self.ax_ = given_or_new_axes(ax)
         self.figure_ = self.ax_.figure
         options = {"cmap": "Greys", "vmin": 0, "vmax": 1, "aspect": "auto", "origin": "lower"}
         self.image_ = self.ax_.imshow(self.alignment, **(options | image_options))
@@ -322,11 +323,3 @@ class PairDistanceDisplay:
         ax.plot(said, found, "o-", color="C0", ms=4)
         ax.set(xlabel="Probability", ylabel="Share that is the same", aspect="equal")
         ax.set(xlim=(0, 1), ylim=(0, 1))
-
-
-def _axes(ax):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(layout="constrained")[1]

@@ -73,6 +73,7 @@ def read_pairs(estimator, X, *, reset: bool, preprocessor=None) -> Pairs:
     name = type(estimator).__name__
     recordings = _flatten(X, name)
     if recordings is not None:
+        _check_finite(recordings, name)
         panel = check_panel(estimator, recordings, reset=reset, ragged=True, min_times=2)
         return _distinct(panel.data)
     if callable(preprocessor):
@@ -117,6 +118,19 @@ def _flatten(X, name: str) -> np.ndarray | list[np.ndarray] | None:
     if X.ndim != 4 or X.shape[1] != 2:
         raise ValueError(f"{name}: X has shape {X.shape}; {FORMS}.")
     return X.reshape(2 * len(X), *X.shape[2:])
+
+
+def _check_finite(recordings: np.ndarray | list[np.ndarray], name: str) -> None:
+    """Raise where a value is not finite, and say which pair it is in."""
+    for i, recording in enumerate(map(np.asarray, recordings)):
+        if recording.dtype.kind != "f" or np.isfinite(recording).all():
+            continue
+        place = tuple(np.argwhere(~np.isfinite(recording))[0].tolist())
+        value = "NaN" if np.isnan(recording[place]) else "infinity"
+        raise ValueError(
+            f"{name}: Input X contains {value}: pair {i // 2}, series {i % 2}, place {place} of it "
+            "(channel, time point); all values must be finite."
+        )
 
 
 def _is_list_of_pairs(X) -> bool:

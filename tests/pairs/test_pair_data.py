@@ -117,3 +117,14 @@ def test_other_channels_than_in_fit():
         read_pairs(estimator, PANEL[IDS].swapaxes(2, 3), reset=False)
     with pytest.raises(ValueError, match="fitted on a panel"):
         read_pairs(estimator, np.ones((3, 6)), reset=False)
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (-np.inf, "infinity")])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_value_that_is_not_finite_is_placed_in_its_pair(value, word, as_list):
+    form = PANEL[IDS].copy()
+    form[2, 1, 0, 4] = value
+    given = [tuple(pair) for pair in form] if as_list else form
+    message = rf"Input X contains {word}: pair 2, series 1, place \(0, 4\) of it"
+    with pytest.raises(ValueError, match=message):
+        read_pairs(BaseEstimator(), given, reset=True)
