@@ -8,7 +8,9 @@ signals that come with PyWavelets (every second one is for development). With a 
 (``--data`` or the environment variable ``SKLEARN_DBT_DATA``), noise that was recorded from muscles
 and electrodes is put on a real electrocardiogram, each in its own halves of time; without it that
 part is skipped. The folder holds ``100.dat`` of the MIT-BIH Arrhythmia Database and ``BW.mat``,
-``EM.mat`` and ``MA.mat`` of its Noise Stress Test Database, at any depth.
+``EM.mat`` and ``MA.mat`` of its Noise Stress Test Database, at any depth, and ``s0010_re.dat`` of
+the PTB Diagnostic Database: another person and another recorder, of whom nothing is for
+development.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import numpy as np
 import pywt
 import pywt.data
 import scipy.io
+import scipy.signal
 
 from benchmarks._harness import RESULTS, environment, load
 from sklearn_dbt import WaveletEmbedder
@@ -62,16 +65,16 @@ def mixed(name: str, clean: np.ndarray, noise: np.ndarray) -> Set:
     return Set(name, clean, clean + factors[:, None, None] * unit)
 
 
-def synthetic_sets() -> tuple[Set, Set]:
+def synthetic_sets() -> tuple[Set, list[Set]]:
     """PyWavelets' signals under white noise: every second one, and the others."""
     names = sorted(set(pywt.data.demo_signal("list")) - OWN_LENGTH)
-    halves = []
+    sets = []
     for half, seed in ((names[::2], 0), (names[1::2], 1)):
         clean = np.stack([pywt.data.demo_signal(name, N_TIMES) for name in half])
         clean = np.repeat(clean.astype(float), N_SEEDS, axis=0)
         noise = np.random.RandomState(seed).standard_normal(clean.shape)
-        halves.append(mixed("white", clean, noise))
-    return halves[0], halves[1]
+        sets.append(mixed("white", clean, noise))
+    return sets[0], sets[1:]
 
 
 #: Signals of a length of their own.
@@ -85,21 +88,31 @@ def read_212(path: Path) -> np.ndarray:
     return np.where(values > 2047, values - 4096, values)
 
 
-def ecg_sets(folder: Path) -> list[tuple[Set, Set]]:
-    """An electrocardiogram under three recorded noises: first halves, second halves."""
+def read_ptb(path: Path) -> np.ndarray:
+    """Lead II of a record of 12 leads in 16 bits, in mV, from 1000 to 360 samples a second."""
+    lead = np.fromfile(path, "<i2").reshape(-1, 12)[:, 1] / 2000.0
+    return scipy.signal.resample_poly(lead - lead.mean(), 9, 25)
+
+
+def ecg_sets(folder: Path) -> list[tuple[Set, list[Set]]]:
+    """An electrocardiogram under three recorded noises: first halves, second halves, another."""
     found = {path.name: path for path in sorted(folder.rglob("*"))}
     record = read_212(found["100.dat"])[:, 0] / 200.0  # mV
     sets = []
     for kind in ("ma", "em", "bw"):
         noise = scipy.io.loadmat(found[f"{kind.upper()}.mat"])[kind.upper()][:, 0]
-        halves = []
-        for half in (0, 1):
-            clean, other = (
-                windows(x[half * len(x) // 2 : (half + 1) * len(x) // 2]) for x in (record, noise)
-            )
-            halves.append(mixed(kind, clean, other))
-        sets.append((halves[0], halves[1]))
+        (early, late), (before, after) = map(halves, (record, noise))
+        reporting = [mixed(kind, windows(late), windows(after))]
+        if other := found.get("s0010_re.dat"):
+            clean = windows(read_ptb(other))
+            reporting.append(mixed(f"{kind}, another person", clean, windows(after)))
+        sets.append((mixed(kind, windows(early), windows(before)), reporting))
     return sets
+
+
+def halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first half and the second."""
+    return x[: len(x) // 2], x[len(x) // 2 :]
 
 
 def windows(x: np.ndarray) -> np.ndarray:
@@ -227,18 +240,17 @@ def contenders() -> dict[str, Callable[[], Iterator[tuple[str, Denoiser]]]]:
     return found
 
 
-def study(sets: list[tuple[Set, Set]]) -> list[dict]:
+def study(sets: list[tuple[Set, list[Set]]]) -> list[dict]:
     """One line a kind of noise and package; ours with its default settings, too."""
     lines = []
-    default = WaveletEmbedder(output="denoised")
+    default = "as it comes", partial(_fit_transform, WaveletEmbedder(output="denoised"))
     for development, reporting in sets:
-        for package, settings in contenders().items():
-            name, denoise = choose(settings(), development)
-            lines.append(_line(reporting, package, name, denoise))
-            print(*lines[-1].values(), sep="; ", flush=True)
-        lines.append(
-            _line(reporting, "sklearn_dbt", "as it comes", partial(_fit_transform, default))
-        )
+        chosen = {package: choose(made(), development) for package, made in contenders().items()}
+        for data in reporting:
+            found = [_line(data, package, *setting) for package, setting in chosen.items()]
+            lines += [*found, _line(data, "sklearn_dbt", *default)]
+            for line in found:
+                print(*line.values(), sep="; ", flush=True)
     return lines
 
 

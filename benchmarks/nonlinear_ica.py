@@ -34,6 +34,8 @@ from sklearn_dbt import NonlinearICAEncoder
 from sklearn_dbt.datasets import make_nonlinear_mixture
 from sklearn_dbt.metrics import mean_correlation_coefficient
 
+TABLE = Path(__file__).parents[1] / "doc" / "evidence" / "nonlinear_ica.csv"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -263,6 +265,27 @@ def _row(case: str, method: str, group: list[Line]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def summary(lines: Iterable[Line]) -> list[list[str]]:
+    """Rows of the documentation's table: a case and an encoder, beside the linear methods."""
+    header = ["case", *LINEAR, "encoder", "mean", "least", "aim", "seconds"]
+    groups: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.case, line.method), []).append(line)
+    return [header, *(_cells(*key, groups) for key in groups if key[1] not in LINEAR)]
+
+
+def _cells(case: str, encoder: str, groups: dict[tuple[str, str], list[Line]]) -> list[str]:
+    def mean(method: str) -> str:
+        group = groups.get((case, method), [])
+        return f"{statistics.mean(line.pearson for line in group):.3f}" if group else ""
+
+    group = groups[case, encoder]
+    least = min(line.pearson for line in group)
+    seconds = max(line.seconds for line in group)
+    cells = [*map(mean, LINEAR), encoder, mean(encoder), f"{least:.3f}"]
+    return [case, *cells, f"{CASES[case].bar:.3g}", f"{seconds:.0f}"]
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and not there yet, and print the table of the whole file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -270,6 +293,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="*", help="default: all linear ones and the encoder's")
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     parser.add_argument("--output", type=Path, default=RESULTS / "nonlinear_ica.csv")
+    parser.add_argument("--document", action="store_true", help="write the documentation's table")
     asked = parser.parse_args(arguments)
     for name in asked.cases:
         for method in [*LINEAR, *CASES[name].encoders]:
@@ -278,7 +302,11 @@ def main(arguments: list[str] | None = None) -> None:
             for seed in asked.seeds:
                 if (name, method, seed) not in read(asked.output):
                     append(asked.output, run_one(name, method, seed))
-    print(environment(), table(read(asked.output).values()), sep="\n\n")
+    lines = read(asked.output).values()
+    if asked.document:
+        with TABLE.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(summary(lines))
+    print(environment(), table(lines), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -46,32 +46,6 @@ def check_n_components(encoder, panel: Panel, rank: int) -> int:
     return int(n_components)
 
 
-def check_decay(encoder) -> list[float]:
-    """Return the weight decay of each network in turn, or say what is wrong with it.
-
-    Parameters
-    ----------
-    encoder : NonlinearICAEncoder
-        Has ``weight_decay``.
-
-    Returns
-    -------
-    list of float
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is negative or not finite.
-    """
-    decays = np.ravel(np.asarray(encoder.weight_decay, dtype=np.float64))
-    if not len(decays) or not np.isfinite(decays).all() or (decays < 0).any():
-        raise ValueError(
-            f"{type(encoder).__name__}: weight_decay must be one or more numbers that are not "
-            f"negative, got {encoder.weight_decay!r}."
-        )
-    return decays.tolist()
-
-
 def check_same_network(encoder, panel: Panel) -> None:
     """Refuse to go on training what has other sizes or another precision.
 

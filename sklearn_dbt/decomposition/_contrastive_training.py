@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -110,23 +110,8 @@ class LossOfRestarts(WeightedLoss):
         return losses.mean() if self.training else losses.min()
 
 
-class FusedAdamW(torch.optim.AdamW):
-    """AdamW in one kernel a step, which matters where networks are small.
-
-    Parameters
-    ----------
-    params : iterable of Tensor, or of dict
-        What it changes.
-    **options
-        Of :class:`torch.optim.AdamW`.
-    """
-
-    def __init__(self, params, **options):
-        super().__init__(params, fused=True, **options)
-
-
 def parameter_groups(restarts: Restarts) -> list[dict]:
-    """Group parameters by network, and by whether they decay: those of source networks do.
+    """Tell what leads from one hidden layer to the next, and is orthogonalised, from the rest.
 
     Parameters
     ----------
@@ -136,31 +121,27 @@ def parameter_groups(restarts: Restarts) -> list[dict]:
     Returns
     -------
     list of dict
-        For an optimizer; ``"place"`` is the number of the network, None where nothing decays.
+        For :class:`MuonAdamW`.
     """
-    groups: list[dict] = []
-    for place, network in enumerate(restarts.networks):
-        sources = [m for m in network.modules() if isinstance(m, SourceNetwork)]
-        decaying = [p for module in sources for p in module.parameters()]
-        others = set(network.parameters()) - set(decaying)
-        rest = [p for p in network.parameters() if p in others]
-        groups += [{"params": decaying, "place": place}, {"params": rest, "place": None}]
-    return groups
+    sources = [m for m in restarts.modules() if isinstance(m, SourceNetwork)]
+    inner = [matrix for module in sources for matrix in module.inner_weights()]
+    apart = set(inner)
+    rest = [p for p in restarts.parameters() if p not in apart]
+    return [{"params": inner, "orthogonal": True}, {"params": rest, "orthogonal": False}]
 
 
-def set_decay(optimizer: torch.optim.Optimizer, decays: Sequence[float]) -> None:
-    """Give each network its weight decay, in turn.
+def set_decay(optimizer: torch.optim.Optimizer, decay: float) -> None:
+    """Let what is orthogonalised decay, and nothing else.
 
     Parameters
     ----------
     optimizer : Optimizer
         Made of :func:`parameter_groups`; changed in place.
-    decays : sequence of float
-        Taken round and round where there are more networks.
+    decay : float
+        Share of the weights, times the learning rate, that a step takes off.
     """
     for group in optimizer.param_groups:
-        place = group["place"]
-        group["weight_decay"] = 0.0 if place is None else float(decays[place % len(decays)])
+        group["weight_decay"] = decay if group["orthogonal"] else 0.0
 
 
 class CosineDecay(Callback):

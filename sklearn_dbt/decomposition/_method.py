@@ -107,10 +107,13 @@ class Method(ABC):
         Whether components are estimates of the sources themselves, not of their magnitudes.
     needs_segments : bool
         Whether it tells segments apart.
+    n_epochs : int
+        Epochs that are enough as a rule.
     """
 
     signed = True
     needs_segments = True
+    n_epochs = 50
 
     @abstractmethod
     def network(self, n_channels: int, n_components: int, n_segments: int, sizes) -> nn.Module:

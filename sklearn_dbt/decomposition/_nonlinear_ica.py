@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
@@ -105,26 +105,27 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         segments as diagonal as it can, ``"fastica"`` maximises non-Gaussianity. ``"auto"`` takes
         the former where the components' variances change from segment to segment in repeatable
         ways.
-    n_init : int, default=2
-        Networks that are trained side by side from different initial weights, and with different
-        weight decay; the one with the lowest held-out loss is kept. Time grows in proportion.
+    n_init : int, default=1
+        Networks that are trained side by side from different initial weights; the one with the
+        lowest held-out loss is kept. Time grows in proportion.
     hidden_layer_sizes : tuple of int, default=None
-        Width of each layer of :math:`r`; None is two layers of 128.
+        Width of each layer of :math:`r`; None is two layers of 64.
     learning_rate : float, default=0.02
-        Of the AdamW optimizer at the start; it falls to 0 over `max_iter` epochs along a cosine.
-    weight_decay : float or sequence of float, default=(0.01, 0.3)
-        Share of the weights of :math:`r`, times the learning rate, that a step takes off. Several
-        are given to the `n_init` networks in turn: many sources behind few points need more of it.
+        Of the optimizer at the start; it falls to 0 over `max_iter` epochs along a cosine. What
+        leads from one hidden layer of :math:`r` to the next is trained by Muon (momentum whose
+        singular values are made equal [5]_), all else by AdamW.
+    weight_decay : float, default=0.01
+        Share of the weights between hidden layers, times the learning rate, that a step takes off.
     batch_size : int, default=512
         Time points in a step.
-    max_iter : int, default=50
-        Epochs.
+    max_iter : int, default=None
+        Epochs; None is 125 for "tcl", whose loss falls for long, and 50 for the others.
     max_samples : int, default=32768
         Time points of an epoch, drawn anew for each one; None is all there are. With the defaults a
-        fit makes at most 3200 steps, however long the recordings are.
+        fit makes at most 8000 steps (3200), however long the recordings are.
     tol : float, default=1e-4
         A fall of the held-out loss by less than ``tol * max(1, loss)`` is none.
-    n_iter_no_change : int, default=12
+    n_iter_no_change : int, default=30
         Epochs without a fall after which training stops. The weights of the best epoch are kept.
     validation_fraction : float, default=0.1
         Share of each segment, one block of consecutive time points, that is held out of training
@@ -215,6 +216,8 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
        generalized contrastive learning", AISTATS 2019.
     .. [4] I. Khemakhem, D. Kingma, R. Monti, A. Hyvärinen, "Variational autoencoders and nonlinear
        ICA: a unifying framework", AISTATS 2020.
+    .. [5] K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024,
+       https://kellerjordan.github.io/posts/muon/.
 
     Examples
     --------
@@ -235,8 +238,8 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
 
     _parameter_constraints: dict = {
         **{name: rule for name, rule in TRAINING_CONSTRAINTS.items() if name not in NOT_HERE},
-        "weight_decay": [Interval(Real, 0, None, closed="left"), "array-like"],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "method": [StrOptions(set(METHODS))],
         "segments": [StrOptions({"recording"}), Interval(Integral, 1, None, closed="left")],
         "remove_offset": ["boolean"],
@@ -258,15 +261,15 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         remove_gain=True,
         output="series",
         unmixing="auto",
-        n_init=2,
+        n_init=1,
         hidden_layer_sizes=None,
         learning_rate=0.02,
-        weight_decay=(0.01, 0.3),
+        weight_decay=0.01,
         batch_size=512,
-        max_iter=50,
+        max_iter=None,
         max_samples=32_768,
         tol=1e-4,
-        n_iter_no_change=12,
+        n_iter_no_change=30,
         validation_fraction=0.1,
         random_state=None,
         device="auto",
@@ -331,7 +334,7 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         self._start_curves(resume=resume)
         if not resume:
             self.net_ = self._new_net(recorded)
-        self._learn(recorded, X, max_iter=self.max_iter)
+        self._learn(recorded, X, max_iter=self._n_epochs())
         return self
 
     @with_callbacks

@@ -24,6 +24,7 @@ class TimeContrast(Method):
     """
 
     signed = False
+    n_epochs = 125
 
     def __init__(self, unmixing: str, seed: int):
         self.unmixing, self.seed = unmixing, seed

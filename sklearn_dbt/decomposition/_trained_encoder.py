@@ -20,10 +20,9 @@ from sklearn_dbt._training import (
     resolve_device,
     seeded_generator,
 )
-from sklearn_dbt.decomposition._checks import check_decay, check_n_components
+from sklearn_dbt.decomposition._checks import check_n_components
 from sklearn_dbt.decomposition._contrastive_training import (
     CosineDecay,
-    FusedAdamW,
     HeldMessage,
     LossOfRestarts,
     SampledBatches,
@@ -36,6 +35,7 @@ from sklearn_dbt.decomposition._contrastive_training import (
 from sklearn_dbt.decomposition._identifiability import modulation_rank
 from sklearn_dbt.decomposition._method import Examples, Method, Recorded
 from sklearn_dbt.decomposition._methods import METHODS, make_method
+from sklearn_dbt.decomposition._muon import MuonAdamW
 from sklearn_dbt.decomposition._points import Points, WhitePoints, evenly_spaced
 from sklearn_dbt.decomposition._segments import check_segments, hold_out_blocks, label_segments
 from sklearn_dbt.nn.encoders import Restarts
@@ -54,7 +54,6 @@ class TrainedEncoder(NeuralEstimator):
     # --- data ------------------------------------------------------------------------------------
 
     def _check(self, X, *, reset: bool) -> tuple[Panel, np.ndarray]:
-        check_decay(self)
         panel = check_panel(self, X, reset=reset, ragged=True, min_times=2)
         if not METHODS[self.method].needs_segments:
             return panel, label_segments(panel.lengths, 1)
@@ -99,6 +98,9 @@ class TrainedEncoder(NeuralEstimator):
     def _method(self) -> Method:
         return make_method(self.method, self.unmixing, self.n_components_, self._seeds[3])
 
+    def _n_epochs(self) -> int:
+        return METHODS[self.method].n_epochs if self.max_iter is None else self.max_iter
+
     def _build_net(self, n_networks: int = 1) -> NeuralNet:
         sizes = len(self.whitening_), self.n_components_, self.n_segments_, self._hidden_sizes
         method = self._method()
@@ -129,13 +131,13 @@ class TrainedEncoder(NeuralEstimator):
             batch_size=self.batch_size,
             seed=self._seeds[1],
             device=torch.device(self.device_),
-            optimizer=FusedAdamW,
+            optimizer=MuonAdamW,
             callbacks=[
-                ("decay", CosineDecay(self.learning_rate, self.max_iter)),
-                ("held", HeldMessage(self.max_iter)),
+                ("decay", CosineDecay(self.learning_rate, self._n_epochs())),
+                ("held", HeldMessage(self._n_epochs())),
             ],
         )
-        net.optimizer_ = FusedAdamW(parameter_groups(net.module_), lr=self.learning_rate)
+        net.optimizer_ = MuonAdamW(parameter_groups(net.module_), lr=self.learning_rate)
         # skorch's set_params refuses to change iterators of an initialised net.
         net.iterator_train = SampledBatches
         net.iterator_valid__batch_size = MOST_WATCHED
@@ -173,7 +175,7 @@ class TrainedEncoder(NeuralEstimator):
         """Give the net what may have been set anew since it was built."""
         self.net_.batch_size = self.batch_size
         self.net_.iterator_train__max_samples = self.max_samples
-        set_decay(self.net_.optimizer_, check_decay(self))
+        set_decay(self.net_.optimizer_, self.weight_decay)
         callbacks = dict(self.net_.callbacks)
         callbacks["decay"].learning_rate = self.learning_rate
         callbacks["decay"].n_epochs = callbacks["held"].n_epochs = n_epochs

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import pywt
+import scipy.io
 
 from benchmarks import denoising_study as study
 
@@ -15,7 +16,7 @@ def test_noise_is_as_strong_as_asked_for():
 
 
 def test_halves_share_no_signal():
-    development, reporting = study.synthetic_sets()
+    development, (reporting,) = study.synthetic_sets()
     rows = lambda data: {row.tobytes() for row in data.clean}  # noqa: E731
     assert not rows(development) & rows(reporting)
     assert len(rows(development)) + len(rows(reporting)) >= 16
@@ -28,6 +29,47 @@ def test_twelve_bit_samples(tmp_path):
     packed = np.stack([first & 0xFF, (first >> 8) | ((second >> 8) << 4), second & 0xFF], axis=1)
     packed.astype(np.uint8).tofile(tmp_path / "100.dat")
     np.testing.assert_array_equal(study.read_212(tmp_path / "100.dat"), samples)
+
+
+def recordings(folder):
+    """Files as the databases have them, of random numbers."""
+    rng = np.random.default_rng(0)
+    rng.integers(0, 256, 3 * 20_000).astype(np.uint8).tofile(folder / "100.dat")
+    rng.integers(-3000, 3000, (10_000, 12)).astype("<i2").tofile(folder / "s0010_re.dat")
+    for kind in ("BW", "EM", "MA"):
+        scipy.io.savemat(folder / f"{kind}.mat", {kind: rng.normal(size=(20_000, 2))})
+
+
+def test_a_lead_at_another_rate(tmp_path):
+    recordings(tmp_path)
+    samples = np.zeros((10_000, 12), "<i2")
+    samples[:, 1] = 1000 * np.sin(2 * np.pi * 5 * np.arange(10_000) / 1000)
+    samples.tofile(tmp_path / "s0010_re.dat")
+    found = study.read_ptb(tmp_path / "s0010_re.dat")
+    expected = 0.5 * np.sin(2 * np.pi * 5 * np.arange(3600) / 360)
+    np.testing.assert_allclose(found[200:-200], expected[200:-200], atol=2e-3)
+
+
+def test_the_other_person_is_for_reporting_only(tmp_path):
+    recordings(tmp_path)
+    for development, reporting in study.ecg_sets(tmp_path):
+        names = [data.name for data in reporting]
+        assert names == [development.name, f"{development.name}, another person"]
+        for data in reporting:
+            assert not {row.tobytes() for row in data.clean} & {
+                row.tobytes() for row in development.clean
+            }
+    (tmp_path / "s0010_re.dat").unlink()
+    assert all(len(reporting) == 1 for _, reporting in study.ecg_sets(tmp_path))
+
+
+def test_settings_are_chosen_once_for_all_that_is_reported(monkeypatch):
+    development, reporting = study.synthetic_sets()
+    settings = [("none", lambda x: x), ("worse", lambda x: 0 * x)]
+    monkeypatch.setattr(study, "contenders", lambda: {"one": lambda: iter(settings)})
+    lines = study.study([(development, reporting * 2)])
+    assert [line["settings"] for line in lines] == 2 * ["none", "as it comes"]
+    assert [line["0 dB"] for line in lines[::2]] == 2 * ["0.0"]
 
 
 def test_the_best_settings_of_the_development_half_are_chosen():

@@ -46,6 +46,16 @@ def test_the_table_has_a_row_a_method():
     assert "| pcl | 0.950 | 0.000 | 0.950 | 0.950 | 0.250 | 0.9 | 1.2 | 1 |" in rows[3]
 
 
+def test_the_documentation_has_a_row_an_encoder():
+    ours = replace(LINE, method="pcl", pearson=0.95, seconds=9.6)
+    lines = [LINE, replace(LINE, seed=1, pearson=0.7), ours, replace(ours, seed=1, pearson=0.9)]
+    header, row = bench.summary(lines)
+    cells = dict(zip(header, row, strict=True))
+    expected = {"case": LINE.case, "PCA": "0.600", "FastICA": "", "encoder": "pcl"}
+    expected |= {"mean": "0.925", "least": "0.900", "aim": "0.9", "seconds": "10"}
+    assert expected.items() <= cells.items()
+
+
 @pytest.mark.filterwarnings("ignore:NonlinearICAEncoder:UserWarning")
 def test_it_runs_and_goes_on_where_it_was(small, tmp_path, capsys, monkeypatch):
     path = tmp_path / "lines.csv"
@@ -55,6 +65,9 @@ def test_it_runs_and_goes_on_where_it_was(small, tmp_path, capsys, monkeypatch):
     assert [key[1] for key in lines] == ["PCA", "slow features", "tcl"]
     assert all(0 < line.pearson < 1 for line in lines.values())
     assert "| small | tcl |" in capsys.readouterr().out
+    monkeypatch.setattr(bench, "TABLE", tmp_path / "table.csv")
+    bench.main([*arguments, "--document"])
+    assert len(bench.TABLE.read_text().splitlines()) == 2
     monkeypatch.setattr(bench, "run_one", None)
     bench.main(arguments)
     assert bench.read(path) == lines

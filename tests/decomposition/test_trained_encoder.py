@@ -42,10 +42,16 @@ class Spy:
             self.seen.append(([g["weight_decay"] for g in groups], groups[0]["lr"], held))
 
 
-def test_each_network_has_its_weight_decay():
+def test_what_joins_hidden_layers_decays():
     spy = Spy()
-    encoder(n_init=3, weight_decay=(0.1, 0.4)).set_callbacks(spy).fit(panel())
-    assert spy.seen[0][0] == [0.1, 0, 0.4, 0, 0.1, 0]
+    encoder(n_init=3, weight_decay=0.1).set_callbacks(spy).fit(panel())
+    assert spy.seen[0][0] == [0.1, 0]
+
+
+@pytest.mark.parametrize(("method", "n_epochs"), [("tcl", 125), ("gcl", 50)])
+def test_each_method_has_its_number_of_epochs(method, n_epochs):
+    made = encoder(method=method, max_iter=None, n_iter_no_change=200).fit(panel(n_times=20))
+    assert made.n_iter_ == n_epochs
 
 
 def test_rate_and_message_go_with_the_epochs():
@@ -70,6 +76,6 @@ def test_new_recordings_get_a_new_classifier_and_keep_the_sources():
     before = trained.net_.module_.networks[0]
     trained.partial_fit(panel(5, seed=1))
     after = trained.net_.module_.networks[0]
-    assert (before.classifier.out_features, after.classifier.out_features) == (8, 5)
+    assert (len(before.log_rate), len(after.log_rate)) == (8, 5)
     for old, new in zip(before.sources.parameters(), after.sources.parameters(), strict=True):
         torch.testing.assert_close(old, new, atol=1e-8, rtol=1e-6)

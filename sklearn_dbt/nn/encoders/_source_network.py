@@ -12,7 +12,9 @@ from ._checks import check_count, check_sizes
 
 __all__ = ["SourceNetwork"]
 
-DEFAULT_SIZES = (128, 128)
+DEFAULT_SIZES = (64, 64)
+# Slope of a leaky rectified linear unit on its negative side.
+SLOPE = 0.2
 # Share of the nonlinear part that a linear start leaves, so that gradients reach its layers.
 LEFT_AT_START = 0.01
 
@@ -22,9 +24,9 @@ class SourceNetwork(nn.Module):
 
     .. math:: r(x) = B x + V g(x) + a \in \mathbb{R}^n
 
-    with :math:`g` affine layers, each followed by a Gaussian error linear unit [1]_. Contrastive
-    losses have poor local minima, and the linear path allows a start from what a linear method
-    finds (see :meth:`start`): training then only has to bend it.
+    with :math:`g` affine layers, each followed by a leaky rectified linear unit of slope
+    0.2. Contrastive losses have poor local minima, and the linear path allows a start from what a
+    linear method finds (see :meth:`start`): training then only has to bend it.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ class SourceNetwork(nn.Module):
     n_components : int
         Number :math:`n` of components.
     hidden_layer_sizes : sequence of int, default=None
-        Width of each layer; None is two layers of 128 units.
+        Width of each layer; None is two layers of 64 units.
 
     Attributes
     ----------
@@ -48,10 +50,6 @@ class SourceNetwork(nn.Module):
     ------
     TypeError, ValueError
         If a size is not a positive integer.
-
-    References
-    ----------
-    .. [1] D. Hendrycks, K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
 
     Examples
     --------
@@ -76,7 +74,7 @@ class SourceNetwork(nn.Module):
             *check_sizes(sizes, "hidden_layer_sizes"),
         ]
         self.linear = nn.Linear(widths[0], n_components, bias=False)
-        layers = [(nn.Linear(n_in, n_out), nn.GELU()) for n_in, n_out in pairwise(widths)]
+        layers = [(nn.Linear(n_in, n_out), nn.LeakyReLU(SLOPE)) for n_in, n_out in pairwise(widths)]
         self.hidden = nn.Sequential(*(module for layer in layers for module in layer))
         self.projection = nn.Linear(widths[-1], n_components)
 
@@ -92,6 +90,16 @@ class SourceNetwork(nn.Module):
         self.linear.weight.copy_(unmixing)
         self.projection.weight.mul_(LEFT_AT_START)
         self.projection.bias.zero_()
+
+    def inner_weights(self) -> list[Tensor]:
+        """Return the matrices between hidden layers, which optimizers may treat on their own.
+
+        Returns
+        -------
+        list of Tensor of shape (n_units, n_units_before)
+        """
+        layers = [layer for layer in self.hidden if isinstance(layer, nn.Linear)]
+        return [layer.weight for layer in layers[1:]]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the components.

@@ -19,15 +19,21 @@ def points(*shape, seed=1, dtype=torch.float64):
 
 def test_definition():
     net, x = network(4, 3, (5, 6)), points(20, 4)
-    hidden = functional.gelu(x @ net.hidden[0].weight.T + net.hidden[0].bias)
-    hidden = functional.gelu(hidden @ net.hidden[2].weight.T + net.hidden[2].bias)
+    hidden = functional.leaky_relu(x @ net.hidden[0].weight.T + net.hidden[0].bias, 0.2)
+    hidden = functional.leaky_relu(hidden @ net.hidden[2].weight.T + net.hidden[2].bias, 0.2)
     expected = x @ net.linear.weight.T + hidden @ net.projection.weight.T + net.projection.bias
     torch.testing.assert_close(net(x), expected)
 
 
 def test_sizes():
-    assert [m.out_features for m in network(4, 3).hidden[::2]] == [128, 128]
+    assert [m.out_features for m in network(4, 3).hidden[::2]] == [64, 64]
     assert len(network(4, 3, ()).hidden) == 0
+
+
+def test_what_joins_hidden_layers():
+    found = network(4, 3, (5, 6, 7)).inner_weights()
+    assert [tuple(matrix.shape) for matrix in found] == [(6, 5), (7, 6)]
+    assert network(4, 3, (5,)).inner_weights() == network(4, 3, ()).inner_weights() == []
 
 
 def test_it_starts_nearly_linear():

@@ -29,7 +29,11 @@ def test_logits_are_a_linear_function_of_non_negative_features():
     features = net.features(x)
     assert features.shape == (20, 3)
     assert (features >= 0).all()
-    expected = features @ net.classifier.weight.T + net.classifier.bias
+    with torch.no_grad():
+        net.exponent.copy_(torch.tensor([0.5, 1.0, 2.0]))
+        net.offset.copy_(points(7, seed=2))
+    bias = net.offset + (net.exponent * net.log_rate).sum(1)
+    expected = bias - features @ net.log_rate.exp().T
     torch.testing.assert_close(net(x), expected)
 
 
@@ -45,13 +49,13 @@ def test_it_starts_from_laplace_sources():
     x = torch.from_numpy(scales[segments] * rng.laplace(size=(2000, 2)))
     net = network(2, 2, 9, hidden_layer_sizes=())
     net.start(torch.eye(2), x, segments)
-    assert net.classifier.out_features == 4
+    assert net.log_rate.shape == (4, 2)
     magnitudes = mean_magnitudes(net.features(x), segments)
     by_hand = torch.stack([net.features(x)[segments == k].mean(0) for k in range(4)])
     by_hand += 0.01 * net.features(x).mean(0)
     torch.testing.assert_close(magnitudes, by_hand)
-    np.testing.assert_allclose(-1 / net.classifier.weight.detach().numpy(), scales, rtol=0.15)
-    torch.testing.assert_close(net.classifier.bias, -magnitudes.log().sum(1))
+    np.testing.assert_allclose((-net.log_rate).exp().detach().numpy(), scales, rtol=0.15)
+    torch.testing.assert_close(net.log_rate, -magnitudes.log())
     # What it was for: the start tells the segments apart much better than guessing does.
     assert functional.cross_entropy(net(x), segments) < math.log(4) - 0.1
 
@@ -72,8 +76,9 @@ def test_it_can_be_the_exact_posterior_of_linearly_mixed_laplace_sources():
         "sources.linear.weight": np.linalg.inv(mixing),
         "sources.projection.weight": np.zeros((3, 3)),
         "sources.projection.bias": np.zeros(3),
-        "classifier.weight": -1 / scales,
-        "classifier.bias": -np.log(scales).sum(axis=1),
+        "log_rate": -np.log(scales),
+        "exponent": np.ones(3),
+        "offset": np.zeros(5),
     }
     net.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     sources = rng.laplace(size=(50, 3))
