@@ -128,11 +128,12 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
     threshold : {"soft", "hard", "garrote"}, default="soft"
         How ``"denoised"`` shrinks coefficients :math:`|c| > \lambda`: to
         :math:`c - \lambda \operatorname{sign} c`, not at all, or to :math:`c - \lambda^2 / c`.
-    selection : {"universal", "sure", "bayes"}, default="universal"
-        Where the threshold lies. ``"universal"`` keeps noise out, which suits smooth signals, and
-        takes much of those that are rich [2]_; for these ``"bayes"`` [5]_ and ``"sure"`` choose a
-        threshold for each band of each series. ``"sure"`` does not go with ``"hard"``, whose error
-        cannot be estimated so, and takes the universal one in bands that are too sparse [4]_.
+    selection : {"auto", "sure", "bayes", "universal"}, default="auto"
+        Where the threshold lies. ``"universal"`` is one for all bands of a series [2]_, which hardly
+        lets any noise pass and takes much of signals that are rich; ``"sure"`` and ``"bayes"`` [5]_
+        choose one for each band. ``"sure"`` takes the universal one in bands that are too sparse
+        [4]_, and does not go with ``"hard"``, whose error cannot be estimated so. ``"auto"`` is
+        ``"sure"``, or with ``"hard"`` ``"universal"``.
     noise : {"finest", "level"}, default="finest"
         Which band tells ``"denoised"`` the noise: the highest, for white noise, or each band its
         own, for coloured noise under signals that are sparse in every band. The latter takes
@@ -214,7 +215,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         "trend": ["array-like", str],
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "threshold": [StrOptions(set(RULES))],
-        "selection": [StrOptions(set(SELECTIONS))],
+        "selection": [StrOptions({"auto", *SELECTIONS})],
         "noise": [StrOptions({"finest", "level"})],
         "lowest": [StrOptions({"keep", "drop"})],
     }
@@ -235,7 +236,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         trend=("mean", "slope", "curvature"),
         sampling_rate=None,
         threshold="soft",
-        selection="universal",
+        selection="auto",
         noise="finest",
         lowest="keep",
     ):
@@ -447,7 +448,10 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
 
     def _denoised(self, x: np.ndarray) -> np.ndarray:
         bands, n = self._band_transform(), x.shape[-1]
-        options = self.threshold, self.noise, self.selection, self.lowest
+        selection = self.selection
+        if selection == "auto":
+            selection = "universal" if self.threshold == "hard" else "sure"
+        options = self.threshold, self.noise, selection, self.lowest
         return bands.synthesis(shrink(bands.analysis(x), n, *options), n)
 
     def _summed(self, X) -> np.ndarray:
