@@ -129,11 +129,11 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
         How ``"denoised"`` shrinks coefficients :math:`|c| > \lambda`: to
         :math:`c - \lambda \operatorname{sign} c`, not at all, or to :math:`c - \lambda^2 / c`.
     selection : {"auto", "sure", "bayes", "universal"}, default="auto"
-        Where the threshold lies. ``"universal"`` is one for all bands of a series [2]_, which hardly
-        lets any noise pass and takes much of signals that are rich; ``"sure"`` and ``"bayes"`` [5]_
-        choose one for each band. ``"sure"`` takes the universal one in bands that are too sparse
-        [4]_, and does not go with ``"hard"``, whose error cannot be estimated so. ``"auto"`` is
-        ``"sure"``, or with ``"hard"`` ``"universal"``.
+        Where the threshold lies. ``"universal"`` is one for all bands of a series [2]_, which
+        hardly lets any noise pass and takes much of signals that are rich; ``"sure"`` and
+        ``"bayes"`` [5]_ choose one for each band. ``"sure"`` takes the universal one in bands that
+        are too sparse [4]_, and does not go with ``"hard"``, whose error cannot be estimated so.
+        ``"auto"`` is ``"sure"``, or with ``"hard"`` ``"universal"``.
     noise : {"finest", "level"}, default="finest"
         Which band tells ``"denoised"`` the noise: the highest, for white noise, or each band its
         own, for coloured noise under signals that are sparse in every band. The latter takes

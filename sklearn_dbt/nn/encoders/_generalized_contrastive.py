@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import check_count
+from ._segment_network import SegmentNetwork
 from ._source_network import SourceNetwork
 from ._time_contrastive import mean_magnitudes
 
@@ -17,7 +18,7 @@ __all__ = ["GeneralizedContrastiveNetwork"]
 MARGINAL_UNITS = 64
 
 
-class GeneralizedContrastiveNetwork(nn.Module):
+class GeneralizedContrastiveNetwork(SegmentNetwork):
     r"""Logistic regression that tells true pairs of point and segment from shuffled ones.
 
     Observations are an invertible nonlinear mixture :math:`x = f(s)` of sources that are
@@ -95,20 +96,8 @@ class GeneralizedContrastiveNetwork(nn.Module):
             nn.Linear(MARGINAL_UNITS, 1),
         )
 
-    def start(self, unmixing: Tensor, x: Tensor, segments: Tensor) -> None:
-        """Start from a linear unmixing, see :meth:`SourceNetwork.start` and :meth:`renew`.
-
-        Parameters
-        ----------
-        unmixing : Tensor of shape (n_components, n_channels)
-            Linear unmixing matrix.
-        x : Tensor of shape (n_samples, n_channels)
-            Time points.
-        segments : Tensor of int64, shape (n_samples,)
-            Their segments; each one occurs.
-        """
+    def _begin(self, unmixing: Tensor) -> None:
         self.sources.start(unmixing)
-        self.renew(x, segments)
 
     @torch.no_grad()
     def renew(self, x: Tensor, segments: Tensor) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ._checks import check_count
+from ._segment_network import SegmentNetwork
 from ._source_network import SourceNetwork
 
 __all__ = ["IdentifiableVAE"]
@@ -20,7 +21,7 @@ NOISE_AT_START = 0.02
 LEAST_VARIANCE = 1e-4
 
 
-class IdentifiableVAE(nn.Module):
+class IdentifiableVAE(SegmentNetwork):
     r"""Variational autoencoder whose latent sources are Gaussian given the segment.
 
     .. math::
@@ -126,22 +127,10 @@ class IdentifiableVAE(nn.Module):
         self.noise_log_variance = nn.Parameter(torch.tensor(start))
         self.holds_message = False
 
-    def start(self, unmixing: Tensor, x: Tensor, segments: Tensor) -> None:
-        """Start from a linear unmixing and its pseudo-inverse, see :meth:`renew`.
-
-        Parameters
-        ----------
-        unmixing : Tensor of shape (n_components, n_channels)
-            Linear unmixing matrix.
-        x : Tensor of shape (n_samples, n_channels)
-            Time points.
-        segments : Tensor of int64, shape (n_samples,)
-            Their segments; each one occurs.
-        """
+    def _begin(self, unmixing: Tensor) -> None:
         self.message.start(unmixing)
         self.encoder.start(unmixing)
         self.decoder.start(torch.linalg.pinv(unmixing))
-        self.renew(x, segments)
 
     @torch.no_grad()
     def renew(self, x: Tensor, segments: Tensor) -> None:

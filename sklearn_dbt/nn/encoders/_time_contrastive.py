@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import check_count
+from ._segment_network import SegmentNetwork
 from ._source_network import SourceNetwork
 
 __all__ = ["TimeContrastiveNetwork", "mean_magnitudes"]
@@ -16,7 +17,7 @@ __all__ = ["TimeContrastiveNetwork", "mean_magnitudes"]
 LEAST_MAGNITUDE = 0.01
 
 
-class TimeContrastiveNetwork(nn.Module):
+class TimeContrastiveNetwork(SegmentNetwork):
     r"""Network that classifies time points into segments by multinomial logistic regression.
 
     Observations are an invertible nonlinear mixture :math:`x_t = f(s_t)` of independent sources
@@ -111,20 +112,8 @@ class TimeContrastiveNetwork(nn.Module):
         self.exponent = nn.Parameter(torch.ones(n_components))
         self.offset = nn.Parameter(torch.zeros(n_segments))
 
-    def start(self, unmixing: Tensor, x: Tensor, segments: Tensor) -> None:
-        """Start from a linear unmixing, see :meth:`SourceNetwork.start` and :meth:`renew`.
-
-        Parameters
-        ----------
-        unmixing : Tensor of shape (n_components, n_channels)
-            Linear unmixing matrix.
-        x : Tensor of shape (n_samples, n_channels)
-            Time points.
-        segments : Tensor of int64, shape (n_samples,)
-            Their segments; each one occurs.
-        """
+    def _begin(self, unmixing: Tensor) -> None:
         self.sources.start(unmixing)
-        self.renew(x, segments)
 
     @torch.no_grad()
     def renew(self, x: Tensor, segments: Tensor) -> None:
