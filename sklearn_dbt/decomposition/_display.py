@@ -139,8 +139,11 @@ class SourcesDisplay:
         options = {"lw": 0.8} | line_options
         self.lines_ = [ax.plot(times, height, **options)[0] for height in heights]
         names = [f"source {k}" for k in range(n)] if self.names is None else list(self.names)
+        # Peaks of the outer sources are shown, unless they are taller than a row.
+        low = np.clip(heights.min() - 0.05, -0.5 - n, 0.5 - n)
+        high = np.clip(heights.max() + 0.05, 0.5, 1.5)
         label = "Sample" if self.sampling_rate is None else "Time (s)"
-        ax.set(xlabel=label, yticks=-np.arange(n), yticklabels=names, ylim=(0.5 - n, 0.5))
+        ax.set(xlabel=label, yticks=-np.arange(n), yticklabels=names, ylim=(low, high))
         ax.margins(x=0)
         self.mixing_ax_ = self.mixing_image_ = None
         if self.mixing is not None:
@@ -163,9 +166,9 @@ class SourcesDisplay:
             vmax=1,
             extent=(-0.5, weights.shape[1] - 0.5, 0.5 - n, 0.5),
         )
-        self.mixing_ax_.set(yticks=[], title="Mixing")
+        self.mixing_ax_.set(yticks=[], xlabel="Mixing", ylim=self.ax_.get_ylim())
         if self.channels is None:
-            self.mixing_ax_.set_xlabel("Channel")
+            self.mixing_ax_.set_xlabel("Mixing, by channel")
         else:
             places = np.arange(weights.shape[1])
             self.mixing_ax_.set_xticks(places, labels=list(self.channels), rotation=90)

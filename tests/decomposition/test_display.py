@@ -66,7 +66,20 @@ def test_linear_sources_come_with_their_mixing(X, make):
     labels = [label.get_text() for label in display.mixing_ax_.get_xticklabels()]
     assert labels == channels
     # Rows lie beside their sources.
-    assert display.mixing_image_.get_extent()[2:] == list(display.ax_.get_ylim())
+    assert display.mixing_ax_.get_ylim() == display.ax_.get_ylim()
+    n = len(display.lines_)
+    assert display.mixing_image_.get_extent()[2:] == [0.5 - n, 0.5]
+
+
+def test_peaks_of_the_outer_sources_are_shown_but_for_outliers():
+    sources = np.zeros((2, 100))
+    sources[0, 5], sources[1, 7] = 1.0, -1.0  # ten standard deviations
+    low, high = SourcesDisplay(sources).plot().ax_.get_ylim()
+    assert 1.5 < high + 0.2 < 1.95
+    assert low == pytest.approx(-1 - high)
+    sources = np.zeros((1, 10_000))
+    sources[0, 5] = 1.0
+    assert SourcesDisplay(sources).plot().ax_.get_ylim() == (-0.5, 1.5)
 
 
 def test_names_axes_and_what_does_not_vary():
@@ -79,7 +92,7 @@ def test_names_axes_and_what_does_not_vary():
     assert np.isfinite(display.lines_[0].get_ydata()).all()
     assert np.isfinite(display.mixing_image_.get_array()).all()
     assert display.lines_[0].get_linewidth() == 3
-    assert display.mixing_ax_.get_xlabel() == "Channel"
+    assert display.mixing_ax_.get_xlabel() == "Mixing, by channel"
 
 
 def test_what_cannot_be_shown_is_told(X):
