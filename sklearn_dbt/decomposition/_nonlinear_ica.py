@@ -30,9 +30,10 @@ NOT_HERE = {"early_stopping"}
 
 def has_decoder(encoder) -> bool:
     """Whether components can be decoded; says which method can, where they cannot."""
-    if encoder.method != "ivae":
+    method = getattr(encoder, "_fitted_method", encoder.method)
+    if method != "ivae":
         raise AttributeError(
-            f"method={encoder.method!r} has no decoder; inverse_transform needs method='ivae'."
+            f"method={method!r} has no decoder; inverse_transform needs method='ivae'."
         )
     return True
 

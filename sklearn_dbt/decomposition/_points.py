@@ -112,7 +112,8 @@ class WhitePoints:
             yield from self._white(piece).split(size)
 
     def _white(self, points: np.ndarray) -> Tensor:
-        white = (points - self.mean) @ self.matrix.T
+        # New recordings may be of another precision than those that were fitted.
+        white = ((points - self.mean) @ self.matrix.T).astype(self.matrix.dtype, copy=False)
         return torch.from_numpy(white).to(self.device)
 
     def held(self) -> Tensor | WhitePoints:

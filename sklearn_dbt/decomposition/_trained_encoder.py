@@ -161,13 +161,14 @@ class TrainedEncoder(NeuralEstimator):
         # Needed for an estimator as of the end of an epoch, which callbacks may ask for.
         self._training = method, recorded, watched, places
         progress = None if constant_rate else Progress(self.tol, self.n_iter_no_change)
+        n_before = self.n_iter_
         try:
             self._train(train, watched, X=X, max_iter=max_iter, progress=progress)
         except KeyboardInterrupt:
-            self._finish()
+            self._finish(n_before)
             raise
         else:
-            self._finish()
+            self._finish(n_before)
         finally:
             del self._training
 
@@ -180,11 +181,11 @@ class TrainedEncoder(NeuralEstimator):
         callbacks["decay"].learning_rate = self.learning_rate
         callbacks["decay"].n_epochs = callbacks["held"].n_epochs = n_epochs
 
-    def _finish(self) -> None:
+    def _finish(self, n_before: int) -> None:
         for name, value in self._conclude(self.net_).items():
             setattr(self, name, value)
         forget_missing(self.net_.optimizer_, self.net_.module_)
-        self._warn_about_identifiability()
+        self._warn_about_identifiability(n_before)
 
     def _conclude(self, net: NeuralNet) -> dict:
         """Keep the best network of `net`; return the attributes that come of its features."""
@@ -220,9 +221,12 @@ class TrainedEncoder(NeuralEstimator):
                 stacklevel=5,
             )
 
-    def _warn_about_identifiability(self) -> None:
-        """Warn where nothing was told apart, or too little for as many components."""
-        name, best = type(self).__name__, min(self.validation_loss_curve_, default=0.0)
+    def _warn_about_identifiability(self, n_before: int) -> None:
+        """Warn where nothing was told apart, or too little for as many components.
+
+        Only the epochs from `n_before` on count; earlier ones may have been on other segments.
+        """
+        name, best = type(self).__name__, min(self.validation_loss_curve_[n_before:], default=0.0)
         if best >= self.chance_loss_:
             warnings.warn(
                 f"{name}: held-out time points are told apart no better than by "

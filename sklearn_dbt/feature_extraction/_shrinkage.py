@@ -34,7 +34,8 @@ def _hard(c: np.ndarray, threshold: np.ndarray) -> np.ndarray:
 def _garrote(c: np.ndarray, threshold: np.ndarray) -> np.ndarray:
     size = np.abs(c)
     kept = size > threshold
-    return np.where(kept, c * (1 - np.square(threshold / np.where(kept, size, 1))), 0)
+    share = np.divide(threshold, size, out=np.zeros_like(size), where=kept)
+    return np.where(kept, c * (1 - np.square(share)), 0)
 
 
 RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -111,9 +112,9 @@ def risk_estimate(c: np.ndarray, sigma: np.ndarray, rule: str) -> tuple[np.ndarr
         moved = above * squares
         divergence = m * above - (m - 1) * thresholds * _sums_above(1 / safe)
     else:
-        inverse = _sums_above(1 / np.square(safe))
-        moved = np.square(squares) * inverse
-        divergence = m * above - (m - 2) * squares * inverse
+        ratio = squares * _sums_above(1 / np.square(safe))
+        moved = squares * ratio
+        divergence = m * above - (m - 2) * ratio
     return below + moved + sigma**2 * (2 * divergence - m * k), thresholds
 
 
@@ -170,6 +171,8 @@ def shrink(
         sigma = (
             np.median(np.abs(source), axis=-1, keepdims=True) / MEDIAN_LENGTH[_n_components(source)]
         )
-        threshold = SELECTIONS[selection](band, sigma, n_times, rule)
+        # In units of the noise, squares neither overflow nor vanish.
+        unit = np.where(sigma > 0, sigma, 1)
+        threshold = unit * SELECTIONS[selection](band / unit, sigma / unit, n_times, rule)
         shrunk.append(RULES[rule](band, threshold).astype(band.dtype, copy=False))
     return shrunk

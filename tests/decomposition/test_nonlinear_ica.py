@@ -309,6 +309,22 @@ def test_only_an_autoencoder_decodes():
     assert "'tcl' has no decoder" in str(caught.value.__cause__)
     with pytest.raises(ValueError, match="expected 1 components"):
         encoder.inverse_transform(np.ones((2, 2, 9)))
+    # What counts is the network that was fitted, not what the next one will be.
+    assert hasattr(encoder.set_params(method="tcl"), "inverse_transform")
+    assert not hasattr(fast().fit(panel()).set_params(method="ivae"), "inverse_transform")
+
+
+@quick
+@each_method
+def test_either_precision_is_encoded_whatever_was_fitted(method):
+    X = panel()
+    encoder = fast(method=method).fit(X.astype(np.float32))
+    double, single = (encoder.transform(X.astype(dtype)) for dtype in (np.float64, np.float32))
+    assert (double.dtype, single.dtype) == (np.float64, np.float32)
+    np.testing.assert_allclose(double, single, atol=1e-4)
+    np.testing.assert_array_equal(
+        encoder.transform((X * 100).round().astype(np.int16)).shape, X.shape
+    )
 
 
 # --- recordings that come one after the other, or lie on disk ------------------------------------
@@ -536,6 +552,17 @@ def test_segments_that_look_alike_are_told():
     X = np.random.default_rng(0).normal(size=(30, 2, 40))
     with pytest.warns(UserWarning, match="told apart no better than by guessing"):
         fast(max_iter=2, learning_rate=0.1).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:.*segments cannot identify:UserWarning")
+def test_segments_of_the_last_part_are_judged_by_its_own_loss():
+    """Two segments are guessed with a loss of log 2, which is nothing among thirty."""
+    noise = np.random.default_rng(0).normal(size=(30, 2, 40))
+    encoder = fast()
+    with pytest.warns(UserWarning, match=r"by guessing \(loss 0\."):
+        encoder.partial_fit(noise[:2])
+    with pytest.warns(UserWarning, match=r"by guessing \(loss 3\..*, chance 3\.4"):
+        encoder.partial_fit(noise)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -56,6 +56,15 @@ def test_whitening(monkeypatch):
     np.testing.assert_allclose(x.T @ x / 63, np.eye(3), atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_precision_is_that_of_the_whitening(dtype):
+    fitted = Points(Panel(recordings(dtype)))
+    mean, whitening = fitted.whitening()
+    for other in (np.float32, np.float64):
+        inputs = WhitePoints(Points(Panel(recordings(other))), mean, whitening, "cpu")
+        assert {part.numpy().dtype for part in inputs.split(30)} == {np.dtype(dtype)}
+
+
 def test_rows_of_any_shape():
     inputs = white(recordings())
     whole = inputs.held()

@@ -1,5 +1,7 @@
 """Thresholds against PyWavelets, scikit-image, brute force and the error they estimate."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import pywt
@@ -180,3 +182,17 @@ def test_silence_is_finite(selection):
 def test_single_precision_is_kept(selection):
     bands = [signals(32, k).astype(np.float32) for k in range(3)]
     assert {b.dtype for b in shrink(bands, 32, "soft", "finest", selection)} == {np.dtype("f4")}
+
+
+@pytest.mark.parametrize(
+    ("selection", "rule"), sorted({*product(SELECTIONS, RULES)} - {("sure", "hard")})
+)
+@pytest.mark.parametrize(("dtype", "scale"), [("f4", 1e-20), ("f4", 1e20), ("f8", 1e-200)])
+def test_units_do_not_matter(selection, rule, dtype, scale):
+    """Magnetometers measure in tesla: squares of squares are beyond single precision."""
+    bands = [(1 + k) * signals(64, k).astype(dtype) for k in (2, 1, 0)]
+    scaled = [(band * scale).astype(dtype) for band in bands]
+    for noise in ("finest", "level"):
+        expected = shrink(bands, 64, rule, noise, selection)
+        for ours, theirs in zip(shrink(scaled, 64, rule, noise, selection), expected, strict=True):
+            np.testing.assert_allclose(ours / np.array(scale, dtype), theirs, atol=1e-4)
