@@ -543,11 +543,12 @@ class NeuralEstimator(CallbackSupportMixin, DBTEstimator):
         )
 
     def _warn_if_improving(self, progress: Progress | None, max_iter: int) -> None:
-        """Warn when the last `patience` epochs still brought a good part of the whole fall."""
+        """Warn when the last tenth of the epochs still brought a good part of the whole fall."""
         if progress is None:
             return
         curve = self.validation_loss_curve_ or self.loss_curve_
-        recent = curve[-1 - progress.patience] - curve[-1] if len(curve) > progress.patience else 1
+        n_recent = min(progress.patience, max(1, max_iter // 10))
+        recent = curve[-1 - n_recent] - curve[-1] if len(curve) > n_recent else 1
         if recent <= max(progress.tol, STILL_FALLING * (curve[0] - min(curve))):
             return
         warnings.warn(

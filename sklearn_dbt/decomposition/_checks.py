@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_dbt._base import Panel
+from sklearn_dbt.decomposition._points import Points
 
 
 def check_n_components(encoder, panel: Panel, rank: int) -> int:
@@ -64,16 +65,41 @@ def check_same_network(encoder, panel: Panel) -> None:
     name, sizes = type(encoder).__name__, encoder.hidden_layer_sizes
     sizes = None if sizes is None else list(sizes)
     other = encoder.n_components not in (None, encoder.n_components_)
-    if other or sizes != encoder._hidden_sizes or encoder.method != encoder._fitted_method:
+    removal = {"offset": encoder.remove_offset, "gain": encoder.remove_gain}
+    if (
+        other
+        or sizes != encoder._hidden_sizes
+        or encoder.method != encoder._fitted_method
+        or removal != encoder._fitted_removal
+    ):
         raise ValueError(
-            f"{name}: training goes on with the same network; method, n_components and "
-            "hidden_layer_sizes cannot change."
+            f"{name}: training goes on with the same network; method, n_components, "
+            "hidden_layer_sizes, remove_offset and remove_gain cannot change."
         )
     if panel.dtype != encoder.whitening_.dtype:
         raise ValueError(
             f"{name}: X is {panel.dtype}, but {encoder.whitening_.dtype} was seen in the fit that "
             "this one continues."
         )
+
+
+def check_varies(encoder, points: Points) -> None:
+    """Refuse recordings that are all constant.
+
+    Parameters
+    ----------
+    encoder : NonlinearICAEncoder
+        Names the error.
+    points : Points
+        Their standardised time points.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left of any of them.
+    """
+    if not points.gains.any():
+        raise ValueError(f"{type(encoder).__name__}: all recordings of X are constant.")
 
 
 def check_resumable(encoder, panel: Panel, labels: np.ndarray) -> None:

@@ -123,14 +123,20 @@ class SourcesDisplay:
         Returns
         -------
         SourcesDisplay
+
+        Raises
+        ------
+        ValueError
+            If `mixing` or `channels` do not fit the sources.
         """
+        sources = np.asarray(self.sources, dtype=float)
+        n, n_times = sources.shape
+        self._check_mixing(n)
         if ax is None:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        sources = np.asarray(self.sources, dtype=float)
-        n, n_times = sources.shape
         centred = sources - sources.mean(axis=1, keepdims=True)
         spread = centred.std(axis=1, keepdims=True)
         # Six standard deviations from one source to the next.
@@ -149,6 +155,17 @@ class SourcesDisplay:
         if self.mixing is not None:
             self._plot_mixing(n)
         return self
+
+    def _check_mixing(self, n: int) -> None:
+        if self.mixing is None:
+            return
+        shape = np.shape(self.mixing)
+        if len(shape) != 2 or shape[1] != n:
+            raise ValueError(f"mixing must have the shape (n_channels, {n}), got {shape}.")
+        if self.channels is not None and len(self.channels) != shape[0]:
+            raise ValueError(
+                f"channels must be {shape[0]} names, one a row of mixing, got {len(self.channels)}."
+            )
 
     def _plot_mixing(self, n: int) -> None:
         from mpl_toolkits.axes_grid1 import make_axes_locatable
@@ -178,7 +195,14 @@ def _sources_of(estimator, X, recording: int) -> np.ndarray:
     if not hasattr(estimator, "_n_dims_in"):  # scikit-learn's: a row is a time point
         if recording != 0:
             raise ValueError(f"recording={recording}: X is one recording (n_times, n_channels).")
-        return np.asarray(estimator.transform(X)).T
+        sources = np.asarray(estimator.transform(X))
+        if sources.ndim != 2:
+            raise ValueError(
+                f"SourcesDisplay: {type(estimator).__name__}.transform gave the shape "
+                f"{sources.shape}; sources of one recording (n_times, n_sources), or a fitted "
+                "NonlinearICAEncoder, are expected."
+            )
+        return sources.T
     if getattr(estimator, "output", "series") != "series":
         raise ValueError(
             f"There are sources over time with output='series', got {estimator.output!r}."

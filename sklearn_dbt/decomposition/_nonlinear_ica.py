@@ -18,7 +18,12 @@ from sklearn_dbt._compat import (
     with_callbacks,
 )
 from sklearn_dbt._training import TRAINING_CONSTRAINTS, keeps_old_fit
-from sklearn_dbt.decomposition._checks import as_components, check_resumable, check_same_network
+from sklearn_dbt.decomposition._checks import (
+    as_components,
+    check_resumable,
+    check_same_network,
+    check_varies,
+)
 from sklearn_dbt.decomposition._component_statistics import STATISTICS, component_statistics
 from sklearn_dbt.decomposition._methods import METHODS
 from sklearn_dbt.decomposition._points import Points
@@ -116,7 +121,8 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         leads from one hidden layer of :math:`r` to the next is trained by Muon (momentum whose
         singular values are made equal [5]_), all else by AdamW.
     weight_decay : float, default=0.01
-        Share of the weights between hidden layers, times the learning rate, that a step takes off.
+        Share of the weights between hidden layers, times the learning rate, that a step takes off;
+        with less than two hidden layers there are none.
     batch_size : int, default=512
         Time points in a step.
     max_iter : int, default=None
@@ -371,6 +377,7 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
         if goes_on:
             check_same_network(self, panel)
+            check_varies(self, points)
             self.n_segments_ = int(labels[-1]) + 1
         else:
             self._settle(panel, points, labels)

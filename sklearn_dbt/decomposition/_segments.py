@@ -33,9 +33,15 @@ def offset_and_gain(
         One over the root mean square, or 1; 0 for a recording that is constant up to rounding and
         whose offset is removed.
     """
-    mean = recording.mean(axis=1)
-    scale = np.sqrt(np.square(recording - mean[:, None]).mean())
-    rounding = 8 * np.finfo(recording.dtype).eps * np.abs(recording).max()
+    # In units of about the greatest value, whose squares neither overflow nor vanish; of a power
+    # of two, which rounds nothing.
+    peak = np.abs(recording).max()
+    unit = np.ldexp(recording.dtype.type(1), np.frexp(peak)[1] - 1)
+    relative = recording / unit
+    centre = relative.mean(axis=1)
+    mean = centre * unit
+    scale = unit * np.sqrt(np.square(relative - centre[:, None]).mean())
+    rounding = 8 * np.finfo(recording.dtype).eps * peak
     subtracted = mean if offset else np.zeros_like(mean)
     if scale <= rounding:
         return subtracted, 0.0 if offset else 1.0

@@ -70,6 +70,7 @@ class TrainedEncoder(NeuralEstimator):
         sizes = self.hidden_layer_sizes
         self._hidden_sizes = None if sizes is None else list(sizes)
         self._fitted_method = self.method
+        self._fitted_removal = {"offset": self.remove_offset, "gain": self.remove_gain}
         self._seeds = draw_seeds(self.random_state, 4)
 
     def _recorded(self, points: Points, labels: np.ndarray) -> Recorded:
@@ -78,7 +79,7 @@ class TrainedEncoder(NeuralEstimator):
 
     def _components(self, panel: Panel) -> list[np.ndarray]:
         """Components of each recording, shape (n_components, n_times_i)."""
-        points = Points(panel, offset=self.remove_offset, gain=self.remove_gain)
+        points = Points(panel, **self._fitted_removal)
         inputs = WhitePoints(points, self.mean_, self.whitening_, self.device_)
         features = network_features(self.net_.module_.networks[0], inputs)
         components = (self.unmixing_ @ (features - self.feature_mean_).T).astype(panel.dtype)
@@ -96,10 +97,10 @@ class TrainedEncoder(NeuralEstimator):
     # --- training --------------------------------------------------------------------------------
 
     def _method(self) -> Method:
-        return make_method(self.method, self.unmixing, self.n_components_, self._seeds[3])
+        return make_method(self._fitted_method, self.unmixing, self.n_components_, self._seeds[3])
 
     def _n_epochs(self) -> int:
-        return METHODS[self.method].n_epochs if self.max_iter is None else self.max_iter
+        return METHODS[self._fitted_method].n_epochs if self.max_iter is None else self.max_iter
 
     def _build_net(self, n_networks: int = 1) -> NeuralNet:
         sizes = len(self.whitening_), self.n_components_, self.n_segments_, self._hidden_sizes
@@ -218,7 +219,7 @@ class TrainedEncoder(NeuralEstimator):
                 f"{n} components; at least {least} are needed. "
                 "Give more recordings, more segments a recording, or fewer components.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _warn_about_identifiability(self, n_before: int) -> None:
@@ -233,7 +234,7 @@ class TrainedEncoder(NeuralEstimator):
                 f"guessing (loss {best:.4g}, chance {self.chance_loss_:.4g}); without their "
                 "offset and gain the segments look alike, and components are not identified.",
                 UserWarning,
-                stacklevel=7,
+                stacklevel=8,
             )
             return
         rank, n = self._modulation_rank(), self.n_components_
@@ -243,7 +244,7 @@ class TrainedEncoder(NeuralEstimator):
                 f"over the {self.n_segments_} segments, beyond chance; {n} are needed to "
                 "identify them all. Use fewer components, or segments that differ more.",
                 UserWarning,
-                stacklevel=7,
+                stacklevel=8,
             )
 
     def _modulation_rank(self) -> int | None:

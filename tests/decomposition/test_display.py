@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA, FastICA
+from sklearn.pipeline import make_pipeline
 
 from sklearn_dbt import NonlinearICAEncoder
 from sklearn_dbt.inspection import SourcesDisplay
@@ -95,7 +96,27 @@ def test_names_axes_and_what_does_not_vary():
     assert display.mixing_ax_.get_xlabel() == "Mixing, by channel"
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"mixing": np.ones((2, 5))},
+            r"mixing must have the shape \(n_channels, 3\), got \(2, 5\)",
+        ),
+        ({"mixing": np.ones((4, 3)), "channels": ["a"]}, "channels must be 4 names, .* got 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_a_figure_is_made(options, message):
+    before = plt.get_fignums()
+    with pytest.raises(ValueError, match=message):
+        SourcesDisplay(np.ones((3, 9)), **options).plot()
+    assert plt.get_fignums() == before
+
+
 def test_what_cannot_be_shown_is_told(X):
+    with pytest.raises(ValueError, match=r"Pipeline.transform gave the shape \(4, "):
+        encoder = make_pipeline(NonlinearICAEncoder(max_iter=2, random_state=0))
+        SourcesDisplay.from_estimator(encoder.fit(X), X)
     encoder = NonlinearICAEncoder(n_init=1, max_iter=2, output="features", random_state=0).fit(X)
     with pytest.raises(ValueError, match=r"output='series', got 'features'"):
         SourcesDisplay.from_estimator(encoder, X)

@@ -647,6 +647,37 @@ def test_values_that_are_no_numbers(value, name):
 
 
 @quick
+def test_encoding_is_that_of_the_fit_whatever_is_set_later(tmp_path):
+    X = panel()
+    encoder = fast().fit(X)
+    Z = encoder.transform(X)
+    encoder.set_params(remove_gain=False, remove_offset=False, method="pcl")
+    np.testing.assert_array_equal(encoder.transform(X), Z)
+    encoder.save(tmp_path / "encoder")
+    np.testing.assert_allclose(
+        NonlinearICAEncoder.load(tmp_path / "encoder").transform(X), Z, atol=1e-12
+    )
+
+
+@quick
+def test_silence_is_refused_where_training_goes_on():
+    X = panel()
+    encoder = fast().partial_fit(X)
+    before = encoder.transform(X)
+    with pytest.raises(ValueError, match="all recordings of X are constant"):
+        encoder.partial_fit(0 * X)
+    np.testing.assert_array_equal(encoder.transform(X), before)
+
+
+@quick
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**100])
+def test_units_of_float32_do_not_matter(unit):
+    X = panel().astype(np.float32)
+    found = fast().fit(X * np.float32(unit)).transform(X * np.float32(unit))
+    np.testing.assert_array_equal(found, fast().fit(X).transform(X))
+
+
+@quick
 def test_swapped_axes():
     X = panel()
     encoder = fast().fit(X)
@@ -662,7 +693,8 @@ def test_warm_start_needs_the_same_segments_network_and_precision():
         encoder.fit(X[:7])
     with pytest.raises(ValueError, match="X is float32, but float64 was seen"):
         encoder.fit(X.astype(np.float32))
-    for change in ({"n_components": 2}, {"hidden_layer_sizes": (4,)}):
-        with pytest.raises(ValueError, match="n_components and hidden_layer_sizes cannot change"):
-            encoder.set_params(**{"n_components": 3, "hidden_layer_sizes": None, **change}).fit(X)
+    kept = {"n_components": 3, "hidden_layer_sizes": None, "remove_gain": True}
+    for change in ({"n_components": 2}, {"hidden_layer_sizes": (4,)}, {"remove_gain": False}):
+        with pytest.raises(ValueError, match="hidden_layer_sizes, remove_offset and .* change"):
+            encoder.set_params(**{**kept, **change}).fit(X)
     assert np.isfinite(encoder.transform(X)).all()

@@ -131,6 +131,11 @@ class IdentifiableVAE(SegmentNetwork):
         self.message.start(unmixing)
         self.encoder.start(unmixing)
         self.decoder.start(torch.linalg.pinv(unmixing))
+        # What fewer sources than channels leave is noise from the beginning.
+        n_components, n_channels = unmixing.shape
+        left = (n_channels - min(n_components, n_channels)) / n_channels
+        with torch.no_grad():
+            self.noise_log_variance.fill_(math.log(max(left, NOISE_AT_START)))
 
     @torch.no_grad()
     def renew(self, x: Tensor, segments: Tensor) -> None:

@@ -15,7 +15,8 @@ class Restarts(nn.Module):
 
     Contrastive losses have poor local minima, and which one is reached depends on the start. A sum
     or mean of the networks' losses has for each of them the gradient of its own loss, so that under
-    an optimizer that works weight by weight, as Adam does, each trains as if it were alone.
+    an optimizer that works weight by weight (Adam) or matrix by matrix (Muon), each trains as if
+    it were alone.
 
     Parameters
     ----------

@@ -133,3 +133,13 @@ def test_gradients():
 def test_segments_are_checked():
     with pytest.raises(ValueError, match="n_segments must be at least 2, got 1"):
         IdentifiableVAE(3, 3, 1)
+
+
+@pytest.mark.parametrize(("n_components", "expected"), [(3, 0.02), (2, 1 / 3), (1, 2 / 3)])
+def test_noise_starts_as_what_fewer_sources_leave(n_components, expected):
+    vae = IdentifiableVAE(3, n_components, 4)
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    vae.start(torch.eye(n_components, 3), x, torch.arange(4).repeat_interleave(100))
+    assert float(vae.noise_log_variance.detach().exp()) == pytest.approx(expected)
+    residual = (x - vae.decode(vae.message(x))).detach().square().mean()
+    assert float(residual) == pytest.approx(expected, abs=0.05)
