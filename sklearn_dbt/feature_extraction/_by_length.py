@@ -11,7 +11,7 @@ import torch
 from sklearn_dbt._base import Panel
 
 # Samples of a block: what is computed of it in several steps is still in the cache.
-BLOCK = 2**20
+BLOCK = 2**19
 
 
 def groups_by_length(panel: Panel) -> Iterator[tuple[np.ndarray, np.ndarray]]:

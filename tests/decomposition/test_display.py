@@ -114,9 +114,9 @@ def test_what_does_not_fit_is_refused_before_a_figure_is_made(options, message):
 
 
 def test_what_cannot_be_shown_is_told(X):
+    pipeline = make_pipeline(NonlinearICAEncoder(max_iter=2, random_state=0)).fit(X)
     with pytest.raises(ValueError, match=r"Pipeline.transform gave the shape \(4, "):
-        encoder = make_pipeline(NonlinearICAEncoder(max_iter=2, random_state=0))
-        SourcesDisplay.from_estimator(encoder.fit(X), X)
+        SourcesDisplay.from_estimator(pipeline, X)
     encoder = NonlinearICAEncoder(n_init=1, max_iter=2, output="features", random_state=0).fit(X)
     with pytest.raises(ValueError, match=r"output='series', got 'features'"):
         SourcesDisplay.from_estimator(encoder, X)
