@@ -375,7 +375,7 @@ def test_partial_fit_refuses_other_data_and_stays_as_it_was():
         encoder.partial_fit(X[:, :2])
     with pytest.raises(ValueError, match="X is float32, but float64 was seen"):
         encoder.partial_fit(X.astype(np.float32))
-    with pytest.raises(ValueError, match="method, n_components, hidden_layer_sizes, .* cannot"):
+    with pytest.raises(ValueError, match=r"method, n_components, hidden_layer_sizes, .* cannot"):
         encoder.set_params(method="gcl").partial_fit(X)
     encoder.set_params(method="tcl")
     assert encoder.n_iter_ == 1
