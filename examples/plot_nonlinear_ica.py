@@ -18,6 +18,7 @@ from aeon.datasets import load_basic_motions
 from sklearn.decomposition import FastICA
 
 from sklearn_dbt import NonlinearICAEncoder
+from sklearn_dbt.inspection import SourcesDisplay
 from sklearn_dbt.metrics import match_components, mean_correlation_coefficient
 
 motions, _ = load_basic_motions()
@@ -87,5 +88,16 @@ for i, ax in enumerate(axes[1:]):
     ax.set_ylabel(f"source {i + 1}")
 axes[1].legend(loc="upper right", ncols=2)
 axes[-1].set_xlabel("Sample")
+
+# %%
+# On data of your own the truth is not known. :class:`~sklearn_dbt.inspection.SourcesDisplay` draws
+# what was found in a recording; after a linear method also how strongly each source is in each
+# channel, here of the same recording by FastICA, which draws signs and leaves the mixture.
+fig, (above, below) = plt.subplots(2, figsize=(8, 6), layout="constrained")
+SourcesDisplay.from_estimator(encoder, X, ax=above, sampling_rate=10)
+above.set_title("Magnitudes of sources, time-contrastive learning")
+linear = FastICA(whiten="unit-variance", random_state=0).fit(X[0].T)
+SourcesDisplay.from_estimator(linear, X[0].T, ax=below, sampling_rate=10)
+below.set_title("Sources and their mixing, FastICA")
 
 plt.show()
