@@ -247,10 +247,9 @@ def study(sets: list[tuple[Set, list[Set]]]) -> list[dict]:
     for development, reporting in sets:
         chosen = {package: choose(made(), development) for package, made in contenders().items()}
         for data in reporting:
-            found = [_line(data, package, *setting) for package, setting in chosen.items()]
-            lines += [*found, _line(data, "sklearn_dbt", *default)]
-            for line in found:
-                print(*line.values(), sep="; ", flush=True)
+            for package, setting in [*chosen.items(), ("sklearn_dbt", default)]:
+                lines.append(_line(data, package, *setting))
+                print(*lines[-1].values(), sep="; ", flush=True)
     return lines
 
 

@@ -233,15 +233,16 @@ def table(lines: Iterable[Line]) -> str:
     """Mean, deviation and extremes over the seeds, a row a case and method, as Markdown."""
     header = "| case | method | MCC | sd | min | max | Spearman | bar | CPU s (max) | seeds |"
     rows = [header, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    rows += [_row(*key, group) for key, group in _by_method(lines).items()]
+    return "\n".join(rows) + "\n"
+
+
+def _by_method(lines: Iterable[Line]) -> dict[tuple[str, str], list[Line]]:
+    """Lines of each case and method, in the order of the cases."""
     groups: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
         groups.setdefault((line.case, line.method), []).append(line)
-    for name in CASES:
-        for (case, method), group in groups.items():
-            if case != name:
-                continue
-            rows.append(_row(case, method, group))
-    return "\n".join(rows) + "\n"
+    return {key: groups[key] for case in CASES for key in groups if key[0] == case}
 
 
 def _row(case: str, method: str, group: list[Line]) -> str:
@@ -268,9 +269,7 @@ def _row(case: str, method: str, group: list[Line]) -> str:
 def summary(lines: Iterable[Line]) -> list[list[str]]:
     """Rows of the documentation's table: a case and an encoder, beside the linear methods."""
     header = ["case", *LINEAR, "encoder", "mean", "least", "aim", "seconds"]
-    groups: dict[tuple[str, str], list[Line]] = {}
-    for line in lines:
-        groups.setdefault((line.case, line.method), []).append(line)
+    groups = _by_method(lines)
     return [header, *(_cells(*key, groups) for key in groups if key[1] not in LINEAR)]
 
 

@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks._harness import environment
 from benchmarks._study_data import StudySet, available, load
 from sklearn_dbt import NonlinearICAEncoder
+from sklearn_dbt.decomposition._component_statistics import component_statistics
 
 SETS = ("EyesOpenShut", "FingerMovements", "HandMovementDirection", "Blink")
 MOST_COMPONENTS = 10
@@ -50,11 +51,7 @@ class LinearComponents(TransformerMixin, BaseEstimator):
     def transform(self, X):
         n, n_channels, n_times = X.shape
         series = self.model_.transform(X.swapaxes(1, 2).reshape(-1, n_channels))
-        series = series.reshape(n, n_times, -1)
-        time_axis = np.linspace(-0.5, 0.5, n_times)
-        trend = np.einsum("ntk,t->nk", series, time_axis) / np.square(time_axis).sum()
-        variance = np.maximum(series.var(axis=1), np.finfo(np.float32).eps)
-        return np.hstack([series.mean(axis=1), np.log(variance), trend])
+        return np.stack([component_statistics(s.T) for s in series.reshape(n, n_times, -1)])
 
 
 def pipelines(n_components: int, seed: int) -> dict:

@@ -105,6 +105,17 @@ def test_training_stops_when_nothing_gets_better(data):
     assert line.n_iter_ < 500
 
 
+@pytest.mark.parametrize("patience", [10, 30])
+def test_the_last_tenth_of_the_epochs_says_whether_a_loss_is_falling(patience):
+    line, progress = Line(), Progress(1e-4, patience)
+    line.validation_loss_curve_ = []
+    line.loss_curve_ = [*np.linspace(10, 1, 44), 1, 1, 1, 1, 1, 1]
+    line._warn_if_improving(progress, 50)
+    line.loss_curve_ = np.linspace(10, 1, 50).tolist()
+    with pytest.warns(ConvergenceWarning, match="50 epochs were run"):
+        line._warn_if_improving(progress, 50)
+
+
 def test_a_loss_still_falling_at_the_end_warns(data):
     with pytest.warns(ConvergenceWarning, match=r"3 epochs were run \(max_iter\)"):
         Line(max_iter=3, patience=5).fit(*data)

@@ -129,7 +129,7 @@ class NonlinearICAEncoder(TableOutputMixin, TrainedEncoder):
         Epochs; None is 125 for "tcl", whose loss falls for long, and 50 for the others.
     max_samples : int, default=32768
         Time points of an epoch, drawn anew for each one; None is all there are. With the defaults a
-        fit makes at most 8000 steps (3200), however long the recordings are.
+        fit makes at most 8000 steps ("tcl") or 3200, however long the recordings are.
     tol : float, default=1e-4
         A fall of the held-out loss by less than ``tol * max(1, loss)`` is none.
     n_iter_no_change : int, default=30

@@ -140,7 +140,7 @@ def shrink(
     n_times: int,
     rule: str,
     noise: str,
-    selection: str = "universal",
+    selection: str = "auto",
     lowest: str = "keep",
 ) -> list[np.ndarray]:
     r"""Shrink every band but the lowest, which is kept or dropped.
@@ -156,8 +156,9 @@ def shrink(
     noise : {"finest", "level"}
         The band whose median absolute coefficient gives :math:`\hat\sigma`: the highest, or each
         its own.
-    selection : {"universal", "sure", "bayes"}, default="universal"
-        How the threshold is chosen.
+    selection : {"auto", "universal", "sure", "bayes"}, default="auto"
+        How the threshold is chosen; "auto" is "sure", or "universal" for a hard one, whose risk
+        cannot be estimated.
     lowest : {"keep", "drop"}, default="keep"
         What becomes of the lowest band.
 
@@ -165,6 +166,8 @@ def shrink(
     -------
     list of ndarray
     """
+    if selection == "auto":
+        selection = "universal" if rule == "hard" else "sure"
     sources = bands[1:] if noise == "level" else [bands[-1]] * (len(bands) - 1)
     shrunk = [bands[0] if lowest == "keep" else np.zeros_like(bands[0])]
     for band, source in zip(bands[1:], sources, strict=True):

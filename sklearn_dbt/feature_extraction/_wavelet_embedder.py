@@ -448,10 +448,7 @@ class WaveletEmbedder(TableOutputMixin, DBTEstimator):
 
     def _denoised(self, x: np.ndarray) -> np.ndarray:
         bands, n = self._band_transform(), x.shape[-1]
-        selection = self.selection
-        if selection == "auto":
-            selection = "universal" if self.threshold == "hard" else "sure"
-        options = self.threshold, self.noise, selection, self.lowest
+        options = self.threshold, self.noise, self.selection, self.lowest
         return bands.synthesis(shrink(bands.analysis(x), n, *options), n)
 
     def _summed(self, X) -> np.ndarray:

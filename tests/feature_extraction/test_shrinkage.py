@@ -54,6 +54,18 @@ def test_white_noise_is_removed_and_silence_stays(name):
     assert not any(band.any() for band in silence)
 
 
+@pytest.mark.parametrize(
+    ("rule", "selection"), [("soft", "sure"), ("garrote", "sure"), ("hard", "universal")]
+)
+def test_auto_estimates_the_risk_where_it_can(rule, selection):
+    bands = [(1 + k) * signals(64, k) for k in (2, 1, 0)]
+    found, expected = (shrink(bands, 64, rule, "finest", s) for s in ("auto", selection))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    other = shrink(bands, 64, rule, "finest", "bayes")
+    assert not all(np.array_equal(a, b) for a, b in zip(found, other, strict=True))
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_shrink_the_magnitude_of_complex_coefficients(rule):
     c = complex_signals(50)

@@ -36,12 +36,4 @@ class SegmentNetwork(nn.Module, ABC):
 
     @abstractmethod
     def renew(self, x: Tensor, segments: Tensor) -> None:
-        """Forget the segments and start with others.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, n_channels)
-            Time points.
-        segments : Tensor of int64, shape (n_samples,)
-            Their segments, from 0; each one occurs.
-        """
+        """Forget the segments and start with others, given as in `start`."""
